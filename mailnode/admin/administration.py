@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Protocol, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar
 
 from mailnode.checks.facts import ServerFacts
 from mailnode.checks.row import Check
@@ -21,7 +22,6 @@ from mailnode.interfaces.search import IIndexing
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
 from mailnode.interfaces.tls_reports import ITlsResults
-from mailnode.interfaces.turns import Turns
 from mailnode.interfaces.undelete import IUndelete
 from mailnode.message.scanner import read_facts
 from mailnode.values.blob import StagedBlob
@@ -34,6 +34,11 @@ from mailnode.values.policy import ListedPolicy
 from mailnode.values.published import Published
 from mailnode.values.sending import SendingSettings
 from mailnode.values.tls_report import ReportSettings
+
+if TYPE_CHECKING:  # a command that asks a running server does without Twisted
+    from twisted.internet.defer import Deferred
+
+T = TypeVar("T")
 
 
 class CertificateStatus(TypedDict):
@@ -267,12 +272,19 @@ class Examining(Protocol):
     async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
         """Return the items of checks, run side by side, within half a minute. :raises mailnode.errors.Busy: after :meth:`stop`."""
 
+    async def within(self, seconds: float, asking: Coroutine[Deferred[object], object, T]) -> T:
+        """Return what is asked for. :raises TimeoutError: it takes longer."""
+
     def stop(self) -> None:
         """End looks that are under way: the server ends."""
 
 
 async def _nothing() -> None:
     """There are no other processes."""
+
+
+def _nothing_noted(event: str, /, **fields: object) -> None:
+    """There is no log."""
 
 
 def _no_hashes(account_id: str, text: str, created: float, *, label: str = "") -> list[Credential]:
@@ -329,4 +341,6 @@ class Administration:
     adopt_hash: Callable[..., list[Credential]] = (
         _no_hashes  # credentials of another server's hash, or ValueError with words
     )
-    moving: Turns = field(default_factory=Turns)  # of imports into one mailbox, by account and mailbox
+    # Lets one import into a mailbox go on at a time, by account and mailbox. Where no server runs there is one.
+    moving: Callable[[Hashable], AbstractAsyncContextManager[None]] = field(default=lambda _: nullcontext())
+    note: Callable[..., None] = _nothing_noted  # an event of the log, with its fields

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypedDict
 
-from twisted.internet.defer import Deferred, TimeoutError
-
 from mailnode.admin.administration import Administration, Examining
 from mailnode.admin.operations import operation
 from mailnode.checks.facts import DomainFacts, ServerFacts, StoreFacts
@@ -80,9 +78,8 @@ async def examine(admin: Administration) -> list[Item]:
 async def _facts(admin: Administration) -> ServerFacts:
     """Return all that is known. What the store does not tell must hide nothing else."""
     facts = replace(await admin.examining.facts(), published=admin.published(), renewal=_renewal(admin))
-    asking: Deferred[ServerFacts] = Deferred.fromCoroutine(_with_store(admin, facts))
     try:
-        return await asking.addTimeout(STORE_WITHIN, admin.clock)  # type: ignore[arg-type]  # it is what is needed of one
+        return await admin.examining.within(STORE_WITHIN, _with_store(admin, facts))
     except TimeoutError:
         return replace(facts, store_trouble=f"the store does not answer within {STORE_WITHIN:.0f} s")
     except DomainError as error:

@@ -6,15 +6,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from twisted.logger import Logger
-
 from mailnode.admin.administration import Administration
 from mailnode.admin.finding import about, find_account
 from mailnode.admin.operations import OpenFile, OperationFailed, Reason, operation
 from mailnode.errors import BlobDamaged, KeywordLimit, MailboxExists, NoSuchMailbox
 from mailnode.interfaces.store import IMailAccount, IMailbox
 from mailnode.message.lineends import LineEnds
-from mailnode.values.events import emit
 from mailnode.values.facts import decode_sort_keys
 from mailnode.values.flags import is_keyword, system_flag
 from mailnode.values.mailbox import MailboxInfo, NewMessage
@@ -42,8 +39,6 @@ _GROWTH = 2  # a message of nothing but LF doubles
 _READER = "import"  # of what is noted about mailboxes; no account has this id, so no mail program sees it
 _ENTRY = "/private/vendor/mailnode/import/"
 _COLUMNS = ("internaldate", "internaldate_offset", "size", "sort", "blob", "flags")
-
-_log = Logger()
 
 
 @operation("moving.mailboxes")
@@ -145,14 +140,13 @@ async def moving_place(
         raise OperationFailed(Reason.WRONG_VALUE, f"more than {MOST} messages at once")
     mail = admin.mail.account(account.id)
     answer: MessagesPlaced = {"behind": False, "uidnext": seen, "uids": [], "lost_keywords": []}
-    async with admin.moving.of((account.id, mailbox)):
+    async with admin.moving((account.id, mailbox)):
         if await _uidnext(mail, mailbox) > seen:
             answer["behind"] = True
             return answer
         new = await _staged(admin, mail, arriving, content)
         await _append(mail, mailbox, new, answer)
-    emit(
-        _log,
+    admin.note(
         "messages.moved_in",
         account=account.address,
         mailbox=mailbox,

@@ -235,11 +235,13 @@ def _unchecked() -> ssl.SSLContext:
 
 def _read_certificate(der: bytes) -> tuple[float, tuple[str, ...]]:
     """:raises ValueError:"""
-    leaf = x509.load_der_x509_certificate(der)
     try:
+        leaf = x509.load_der_x509_certificate(der)
         named = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return leaf.not_valid_after_utc.timestamp(), ()
+    except (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        raise ValueError("its certificate cannot be read") from None
     names = named.get_values_for_type(x509.DNSName)
     return leaf.not_valid_after_utc.timestamp(), tuple(name.lower() for name in names)
 

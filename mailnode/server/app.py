@@ -27,6 +27,7 @@ from mailnode.errors import DomainError
 from mailnode.interfaces.acme import IRenewal
 from mailnode.interfaces.reactor import IServerReactor
 from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.turns import Turns
 from mailnode.net.lookup import ReactorLookup
 from mailnode.net.signing import signed
 from mailnode.net.tls import CertificateStore
@@ -209,6 +210,8 @@ class Server:
             self._further.write_counts,
             lambda _, writer: self._serving.rooms.delivery.stage(writer),
             adopt_hash=adopt_hash,
+            moving=Turns().of,
+            note=partial(emit, _log),
         )
 
     def _make_issuing(self, runtime: Runtime) -> Issuing | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeVar
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred
 
 from mailnode.checks.facts import BackupFacts, CertificateFacts, ServedPort, ServerFacts
 from mailnode.checks.row import Check, Surroundings
@@ -26,6 +30,8 @@ from mailnode.server.issued import issued_files
 from mailnode.server.publishing import published
 from mailnode.store.backups.directory import BackupDirectory
 from mailnode.values.item import Item
+
+T = TypeVar("T")
 
 BACKUPS_WITHIN = 3.0  # seconds that the directory of backups is waited for
 _BACKUP_NAME = "%Y-%m-%dT%H-%M-%SZ"
@@ -68,6 +74,13 @@ class Examination:
         servers = self._config().dns.servers
         world = Surroundings(facts, AsyncioLookup(lambda: servers), Trying(self._clock), ThisMachine(), self._clock)
         return await self._threads.run("doctor", look_at_all, checks, world, OVERALL, lambda: self._stopped)
+
+    async def within(self, seconds: float, asking: Coroutine[Deferred[object], object, T]) -> T:
+        """See there."""
+        try:
+            return await Deferred.fromCoroutine(asking).addTimeout(seconds, self._clock)  # type: ignore[arg-type]
+        except defer.TimeoutError:
+            raise TimeoutError from None
 
     def stop(self) -> None:
         """See there."""

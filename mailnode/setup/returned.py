@@ -16,7 +16,9 @@ MAX_FIELDS = 40  # of results that are read
 MAX_SHOWN = 300  # characters of what others say
 
 _FIELD = re.compile(r"^[> \t]*Authentication-Results:((?:.*)(?:\n[> \t]+.*)*)", re.IGNORECASE | re.MULTILINE)
-_SUMMARY = re.compile(r"^\W*(SPF|DKIM|DMARC|iprev)(?: check| result)?\s*[:=]\s*\"?(\w+)", re.IGNORECASE | re.MULTILINE)
+_SUMMARY = re.compile(
+    r"^[^\w\n]{0,20}(SPF|DKIM|DMARC|iprev)(?: check| result)?\s*[:=]\s*\"?(\w+)", re.IGNORECASE | re.MULTILINE
+)
 _RECEIVED = re.compile(r"\[(?:IPv6:)?([0-9A-Fa-f.:]+)\]")
 _TLS = re.compile(r"\bE?SMTPSA?\b|\bTLS", re.IGNORECASE)
 
