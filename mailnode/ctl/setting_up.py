@@ -26,7 +26,7 @@ from mailnode.setup.answers import Answers, read_answers
 from mailnode.setup.checking import MachineChecks
 from mailnode.setup.items.system_user import serving_name
 from mailnode.setup.progress import Progress, alone
-from mailnode.setup.report import SetupLines, is_well, last_line
+from mailnode.setup.report import SetupLines, is_well, last_line, spoken_command
 from mailnode.setup.row import SetupPlaces, Surrounded
 from mailnode.setup.runner import file_trouble, go_through
 from mailnode.setup.table import ITEMS, QUESTIONS
@@ -70,10 +70,12 @@ def set_up(place: Place, address: str, wishes: Wishes) -> None:
     report = SetupLines({item.name for item in ITEMS}, explain=wishes.explain)
     try:
         with _ended_by(received), nullcontext() if wishes.dry_run else alone(places.config.with_name("setup.lock")):
-            for item in go_through(ITEMS, _surrounded(account, places, wishes), dry=wishes.dry_run):
+            around = _surrounded(account, places, wishes)
+            for item in go_through(ITEMS, around, dry=wishes.dry_run):
                 items.append(item)
                 for line in () if wishes.as_json else report.lines(item):
                     click.echo(line)
+            spoken = spoken_command(items, _command(around))
     except SetupTrouble as trouble:
         raise OperationFailed(Reason.CONFLICT, f"{trouble.seen}. {trouble.mend}".strip()) from None
     except BrokenPipeError:  # who reads has gone
@@ -85,6 +87,8 @@ def set_up(place: Place, address: str, wishes: Wishes) -> None:
             click.echo("mailnode: ended here; what is marked done stays so, and the same command goes on", err=True)
         sys.exit(ENDED + (received[0] if received else signal.SIGINT))
     told = [asdict(item) for item in items]
+    if spoken and not wishes.as_json:
+        click.echo(spoken)
     click.echo(json.dumps(told, indent=2, ensure_ascii=False) if wishes.as_json else last_line(items))
     if not is_well(items):
         sys.exit(EXIT_CODES[Reason.FAILED])
@@ -168,6 +172,13 @@ def _surrounded(account: Address, places: SetupPlaces, wishes: Wishes) -> Surrou
 
 def _is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()  # None: it was closed before this program began
+
+
+def _command(around: Surrounded) -> list[str]:
+    """Return how a command about this server is called, from whoever runs setup."""
+    places = around.places
+    own = [str(places.programs / "mailnode"), "--config", str(places.config)]
+    return ["runuser", "-u", serving_name(around), "--", *own] if around.is_root else own
 
 
 def _doctor_settings(places: SetupPlaces) -> DoctorSettings:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 from mailnode.values.item import Item, ItemState
 
-MAX_LINES = 58  # of all, without --explain
+MAX_LINES = 57  # of all, without --explain
 CHECK_LINES = 10  # of checks that are not well, kept free
 SHORT_MEND = 4  # lines of what mends one item
 WIDTH = 160  # characters of one line
@@ -90,6 +91,12 @@ def last_line(items: Sequence[Item]) -> str:
     if counts[ItemState.WAITING]:
         return f"{told}. Run the same command again later: it goes on where it stands."
     return f"{told}."
+
+
+def spoken_command(items: Sequence[Item], command: Sequence[str]) -> str:
+    """Return what ``mailnode`` stands for in what was said to mend items; "": nothing of the kind was said."""
+    said = any(_is_worth_mending(item) and "mailnode " in f" {item.mend}".replace("/mailnode ", "") for item in items)
+    return f"Where it says mailnode, that is: {shlex.join(command)}" if said else ""
 
 
 def is_well(items: Sequence[Item]) -> bool:

@@ -91,6 +91,7 @@ def test_the_name_that_the_world_knows_is_suggested(world):
     world.person = FakePerson({"The full name": "", "The public": ""})
     world.machine.addresses = ("8.8.8.8", "10.0.0.3")
     world.machine.dns["8.8.8.8.in-addr.arpa", "PTR"] = ("mx1.example.org",)
+    assert host_name.ITEM.look(world.around()).seen.endswith("suggested: mx1.example.org, 8.8.8.8")  # in a dry run, too
     assert alone(world, host_name.ITEM).seen == "mx1.example.org, 8.8.8.8"
     assert [suggested for _, suggested in world.person.asked] == ["mx1.example.org", "8.8.8.8"]
 

@@ -9,7 +9,7 @@ from mailnode.config.commented import commented, literal
 from mailnode.config.file import parse
 from mailnode.errors import ConfigurationError
 from mailnode.setup.answers import read_answers
-from mailnode.setup.report import SetupLines, is_well, last_line
+from mailnode.setup.report import SetupLines, is_well, last_line, spoken_command
 from mailnode.setup.row import LookedAt
 from mailnode.setup.table import ITEMS, QUESTIONS
 from mailnode.values.item import Item, ItemState
@@ -49,6 +49,21 @@ def test_it_is_short_whatever_there_is_to_say():
     assert sum("FAILED" in line for line in printed) == 30
     lines = SetupLines([item.name for item in items], explain=True)
     assert len([line for item in items for line in lines.lines(item)]) == 30 * 30
+
+
+@pytest.mark.parametrize(
+    ("state", "mend", "said"),
+    [
+        (ItemState.FAILED, "mailnode queue list", True),
+        (ItemState.DONE, "From elsewhere: mailnode import imap", True),
+        (ItemState.FAILED, "/opt/mailnode/bin/mailnode reload", False),
+        (ItemState.WAITING, "mailnode reload", False),
+        (ItemState.FAILED, "", False),
+    ],
+)
+def test_what_mailnode_stands_for_is_said_where_it_was_said(state, mend, said):
+    told = spoken_command([Item("x", state, "seen", mend)], ["/opt/mail node/bin/mailnode", "--config", "x"])
+    assert told == ("Where it says mailnode, that is: '/opt/mail node/bin/mailnode' --config x" if said else "")
 
 
 def test_many_checks_that_are_not_well_are_counted():

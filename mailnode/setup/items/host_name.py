@@ -15,7 +15,13 @@ NAME = "name"
 def _look(around: Surrounded) -> Item:
     host, addresses = around.answers.known(HOST_NAME), around.answers.known(ADDRESSES)
     if host is None or addresses is None:
-        return Item(NAME, ItemState.TO_DO, "the name and the public addresses of this machine are to be settled")
+        seen = _public_addresses(around)
+        suggested = (
+            host or _suggested_name(around, seen),
+            addresses or " ".join(seen) or "addresses that only you know",
+        )
+        told = ", ".join(suggested)
+        return Item(NAME, ItemState.TO_DO, f"the name and the public addresses are to be settled; suggested: {told}")
     return Item(NAME, ItemState.DONE, f"{host}, {addresses.replace(' ', ', ')}")
 
 
