@@ -118,6 +118,8 @@ def checked_chain(pem: bytes, key: bytes, names: Sequence[str], now: float) -> b
         raise CertificateFailed(wrong + "a certificate for another key")
     if not leaf.names.issuperset(names):
         raise CertificateFailed(wrong + "a certificate without all of the names")
+    if leaf.self_signed:
+        raise CertificateFailed(wrong + "a certificate that nobody signed but its own key")
     if leaf.not_after <= now:
         raise CertificateFailed("the new certificate has expired already: the clock of this machine may be wrong")
     if leaf.not_before > now + CLOCK_DOUBT:

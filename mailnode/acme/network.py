@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import BytesIO
+from math import inf
+from ssl import SSLSocket
+from typing import TYPE_CHECKING
 
 import requests
 from acme import messages
@@ -15,8 +18,12 @@ from josepy.interfaces import JSONDeSerializable
 from josepy.jwa import ES256
 from josepy.jwk import JWK
 from requests.adapters import HTTPAdapter
+from urllib3.util.ssl_ import create_urllib3_context
 
 from mailnode.interfaces.runtime import IClock
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MAX_BODY = 262_144  # octets of an answer; a chain of certificates has some 10,000
 CONNECT_SECONDS = 10.0
@@ -35,9 +42,27 @@ class BoundedAdapter(HTTPAdapter):
 
     def __init__(self, steady: IClock) -> None:
         """:param steady: its seconds never step."""
-        super().__init__()
         self._steady = steady
+        self._until = inf  # when the answer that comes has to be there
         self.retry_after: str | None = None  # what the last answer said, which a problem does not
+        super().__init__()
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool: object) -> None:
+        """Have the head of an answer end in time, too: the library bounds each octet's wait alone."""
+        context = create_urllib3_context()
+        is_late = self._is_late
+
+        class TimedSocket(SSLSocket):
+            def recv_into(self, buffer: WriteableBuffer, nbytes: int | None = None, flags: int = 0) -> int:
+                if is_late():
+                    raise TimeoutError
+                return super().recv_into(buffer, nbytes, flags)
+
+        context.sslsocket_class = TimedSocket
+        super().init_poolmanager(connections, maxsize, block, ssl_context=context, **pool)
+
+    def _is_late(self) -> bool:
+        return self._steady.seconds() > self._until
 
     def send(
         self,
@@ -49,7 +74,7 @@ class BoundedAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Send a request; return its answer with all its octets. :raises requests.exceptions.RequestException:"""
-        until = self._steady.seconds() + ANSWER_SECONDS
+        self._until = self._steady.seconds() + ANSWER_SECONDS
         response = super().send(request, True, (CONNECT_SECONDS, SILENCE_SECONDS), verify, cert, proxies)  # type: ignore[arg-type]
         self.retry_after = response.headers.get("Retry-After")
         body = bytearray()
@@ -58,7 +83,7 @@ class BoundedAdapter(HTTPAdapter):
                 body += piece
                 if len(body) > MAX_BODY:
                     raise AnswerTooLarge
-                if self._steady.seconds() > until:
+                if self._is_late():
                     raise requests.exceptions.ReadTimeout
         except requests.exceptions.RequestException:
             response.close()

@@ -18,7 +18,7 @@ from mailnode.acme.files import AcmeFiles, PendingOrder, RenewalState, Suggestio
 from mailnode.acme.keys import Leaf, key_digest, read_leaf
 from mailnode.acme.ordering import Ordering
 from mailnode.acme.rollover import Rollover
-from mailnode.acme.schedule import ASK_AGAIN, ASK_LATEST, LONGEST_WAIT, is_due, renew_at, retry_after
+from mailnode.acme.schedule import ASK_AGAIN, ASK_LATEST, FIRST_RETRY, LONGEST_WAIT, is_due, renew_at, retry_after
 from mailnode.errors import Busy, CertificateFailed
 from mailnode.interfaces.acme import IRenewal
 from mailnode.interfaces.runtime import IClock, IThreads
@@ -206,6 +206,8 @@ class CertificateRenewal:
             return kept
         same = (window.start, window.end) == (kept.start, kept.end) and kept.at
         at = kept.at if same else window.choose(uniform)
+        if known is None:  # an authority that wants each new one renewed at once is not followed every minute
+            at = max(at, now + FIRST_RETRY)
         return Suggestion(leaf.id, at, window.start, window.end, now + window.ask_again, window.explanation)
 
     # What is done
@@ -220,6 +222,7 @@ class CertificateRenewal:
             try:
                 await self._rehearse(kind)
                 await self._renew_one(kind, now)
+                self._check_rest(kind, now)
             except (CertificateFailed, Busy) as error:
                 await self._failed(kind, error)
                 return
@@ -228,6 +231,14 @@ class CertificateRenewal:
         if due and (self._state.failures or self._state.trouble):
             self._state.failures, self._state.trouble, self._state.next_try = 0, "", 0.0
             await self._keep()
+
+    def _check_rest(self, kind: str, now: float) -> None:
+        """:raises CertificateFailed: a new certificate is due at once: the next would be ordered a minute later, and so on."""
+        if self._renew_at(kind) <= now:
+            raise CertificateFailed(
+                "the new certificate is in use, but is to be renewed at once: its time is nearly over, or the clock of this machine"
+                " is wrong"
+            )
 
     async def _rehearse(self, kind: str) -> None:
         """Order at the staging directory first, unless that went well before with the same names, shown in the same way."""

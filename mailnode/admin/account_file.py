@@ -80,7 +80,9 @@ def _rows(octets: bytes) -> Iterator[tuple[int, Sequence[str], Sequence[str]]]:
             else:
                 yield number, names, row
     except csv.Error:
-        raise WrongLine(before + 1, "quotation marks that do not fit") from None
+        raise WrongLine(
+            before + 1, f"quotation marks that do not fit, or a field of more than {MAX_FIELD} characters"
+        ) from None
     if not names:
         raise WrongLine(1, f"should name the columns: {', '.join(COLUMNS)}")
 

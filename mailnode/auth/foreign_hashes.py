@@ -139,8 +139,10 @@ def _argon2(scheme: str, text: str) -> Check:
         raise ValueError(_malformed(scheme)) from None
     if parameters.type.name != scheme.removeprefix("ARGON2"):
         raise ValueError(_malformed(scheme))
-    memory, passes = parameters.memory_cost, parameters.time_cost
-    if memory > ARGON2_MEMORY or memory * passes > ARGON2_WORK or parameters.parallelism > MAX_LANES:
+    memory, passes, lanes = parameters.memory_cost, parameters.time_cost, parameters.parallelism
+    if passes < 1 or lanes < 1 or memory < 8 * lanes:  # RFC 9106 3.1: nothing fits such a hash
+        raise ValueError(_malformed(scheme))
+    if memory > ARGON2_MEMORY or memory * passes > ARGON2_WORK or lanes > MAX_LANES:
         raise ValueError(f"{{{scheme}}} wants more memory, passes or lanes than are taken here")
 
     def check(password: bytes) -> bool:

@@ -210,7 +210,8 @@ def here_and_now() -> tuple[float, tzinfo]:
 def show(result: R, as_json: bool, human: Callable[[R], str]) -> None:
     """Print a result for a person or for a script."""
     if as_json:
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+        text = json.dumps(result, indent=2, ensure_ascii=False)
+        click.echo(text.encode("utf-8", "backslashreplace"))  # of a file's name that is not UTF-8: an escape of JSON
     else:
         text = human(result)
         if text:

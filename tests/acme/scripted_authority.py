@@ -28,6 +28,7 @@ class ScriptedAuthority:
         self.url = f"https://127.0.0.1:{self._listener.getsockname()[1]}"
         self._answers = answers
         self.asked: list[tuple[str, str]] = []
+        self.octet_by_octet = False
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -57,7 +58,9 @@ class ScriptedAuthority:
                     status, fields, body = answer
                     head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
                     length = "" if "Content-Length" in fields else f"Content-Length: {len(body)}\r\n"
-                    secure.sendall(f"HTTP/1.1 {status} x\r\n{head}{length}\r\n".encode() + body)
+                    said = f"HTTP/1.1 {status} x\r\n{head}{length}\r\n".encode() + body
+                    for piece in [said[at : at + 1] for at in range(len(said))] if self.octet_by_octet else [said]:
+                        secure.sendall(piece)
         except OSError:
             pass
 

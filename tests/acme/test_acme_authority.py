@@ -118,6 +118,17 @@ def test_an_answer_that_comes_slowly_has_an_end(server, script):
         authority.begin()
 
 
+def test_a_head_that_comes_octet_by_octet_has_an_end(tmp_path, monkeypatch):
+    server = ScriptedAuthority(tmp_path, lambda method, path, body: (200, {"X-Long": "a" * 40}, b"{}"))
+    server.octet_by_octet = True
+    authority = Authority(
+        f"{server.url}/directory", KEY, str(server.ca), "test", Clock(), Steady(network.ANSWER_SECONDS / 20)
+    )
+    with pytest.raises(CertificateFailed, match="in time"):
+        authority.begin()
+    server.stop()
+
+
 def test_a_server_that_nobody_vouches_for(server):
     with pytest.raises(CertificateFailed, match="not trusted"):
         Authority(f"{server.url}/directory", KEY, "", "test", Clock(), Steady()).begin()

@@ -28,16 +28,22 @@ DAY = 86_400
 
 
 def issue(
-    key: bytes, *names: str, begin: float = NOW, days: float = 6, chain: int = 2, serial: int = 0x8765_4321
+    key: bytes,
+    *names: str,
+    begin: float = NOW,
+    days: float = 6,
+    chain: int = 2,
+    serial: int = 0x8765_4321,
+    issuer: str = "authority",
 ) -> bytes:
     """A chain as an authority would issue it."""
     authority = ec.generate_private_key(ec.SECP256R1())
-    issuer = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "authority")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, issuer)] if issuer else [])
     not_before = datetime.fromtimestamp(begin, UTC)
     leaf = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
-        .issuer_name(issuer)
+        .issuer_name(name)
         .public_key(read_key(key).public_key())
         .serial_number(serial)
         .not_valid_before(not_before)
@@ -91,6 +97,7 @@ def test_only_what_was_ordered_is_taken():
         (issue(new_key("ecdsa"), *names), "for another key"),
         (issue(key, names[0]), "without all of the names"),
         (issue(key, *names, chain=11), "a chain of 11"),
+        (issue(key, *names, issuer=""), "nobody signed"),
         (issue(key, *names, begin=NOW - 7 * DAY), "expired already"),
         (issue(key, *names, begin=NOW + 2 * DAY), "in the future"),
     ):

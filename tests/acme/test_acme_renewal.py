@@ -47,6 +47,7 @@ class World:
         self.changes: list = []
         self.shown = 0
         self.gone_wrong = ""  # an order
+        self.days = 90.0  # of a certificate
         self.files = AcmeFiles(folder)
 
     def step(self) -> None:
@@ -128,7 +129,9 @@ class FakeOrdering:
             self.world.orders[order.url] = "valid"
             self.world.issued.append(self.directory)
         self.world.step()
-        return issue(key, *names, begin=self.world.clock.seconds(), days=90, serial=len(self.world.issued) + 1)
+        return issue(
+            key, *names, begin=self.world.clock.seconds(), days=self.world.days, serial=len(self.world.issued) + 1
+        )
 
 
 @pytest.fixture
@@ -212,6 +215,25 @@ def test_the_authority_says_when_and_is_asked_again_when_it_wants(world):
     world.clock.advance(7201)
     look(world, renewal)
     assert len(world.issued) == 2  # at once: the window is over
+
+
+def test_an_authority_that_always_wants_it_renewed_at_once_is_not_followed_every_minute(world):
+    renewal = look(world)
+    world.suggested = [RenewalWindow(NOW - 2 * DAY, NOW - DAY)] * 100
+    for _ in range(60):
+        world.clock.advance(60)
+        look(world, renewal)
+    assert 1 < len(world.issued) <= 7
+
+
+def test_a_certificate_that_is_due_as_soon_as_it_is_there_is_used_and_told_and_not_ordered_every_minute(world):
+    world.days = 1e-6
+    renewal = look(world)
+    assert "at once" in renewal.standing().trouble and world.shown == 1
+    for _ in range(60):
+        world.clock.advance(60)
+        look(world, renewal)
+    assert len(world.issued) <= 4
 
 
 def test_nobody_is_asked_about_a_certificate_that_has_expired(world):

@@ -133,6 +133,10 @@ other@mailnode.test;quite a good one;;;
             "more than 50",
         ),
         ("address,password\n" * (MAX_LINES + 1), f"more than {MAX_LINES} lines"),
+        (
+            f"address,password\na@b.test,{'x' * 200_000}\n",
+            "line 2: quotation marks that do not fit, or a field of more than",
+        ),
     ],
 )
 def test_a_file_that_is_wrong_is_said_to_be(text, words):

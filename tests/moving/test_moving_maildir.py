@@ -154,6 +154,13 @@ def test_mail_that_a_link_leads_to_is_somebody_else_s(alice, old, tmp_path):
     assert "Work" not in alice.names()
 
 
+def test_names_of_files_that_are_not_utf8_are_in_the_report(alice, tmp_path):
+    odd = tmp_path / os.fsdecode(b"Mail\xff")
+    put(odd, "1.a:2,", text("one"))
+    report = alice.bring("maildir", str(odd))
+    assert (report["brought"], report["source"]) == (1, f"maildir {odd}")
+
+
 def test_a_list_of_uids_that_is_nonsense_is_no_hindrance(alice, old):
     put(old, "1.a", text("one"))
     (old / "dovecot-uidlist").write_bytes(b"3 V" + b"9" * 5000 + b" N2\n1 :1.a\n")
