@@ -140,7 +140,7 @@ def _argon2(scheme: str, text: str) -> Check:
     if parameters.type.name != scheme.removeprefix("ARGON2"):
         raise ValueError(_malformed(scheme))
     memory, passes, lanes = parameters.memory_cost, parameters.time_cost, parameters.parallelism
-    if passes < 1 or lanes < 1 or memory < 8 * lanes:  # RFC 9106 3.1: nothing fits such a hash
+    if passes < 1 or lanes < 1 or memory < 8 * lanes:  # nothing fits such a hash
         raise ValueError(_malformed(scheme))
     if memory > ARGON2_MEMORY or memory * passes > ARGON2_WORK or lanes > MAX_LANES:
         raise ValueError(f"{{{scheme}}} wants more memory, passes or lanes than are taken here")
