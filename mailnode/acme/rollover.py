@@ -22,6 +22,10 @@ SEEN_AT_LEAST = 3600.0  # seconds for which DNS must have had the next key's rec
 RETIRED = 2.0  # times that, after which the record of a key that is used no more is removed
 TTL = 3600  # seconds, of records that are published here
 PINS = "3 1 1 "  # how data begins that pins the key of a certificate by SHA-256, RFC 6698 2.1
+OTHER_PINS = (
+    "3 1 0 ",
+    "3 1 2 ",
+)  # that pins a key as a whole, and by SHA-512: others go by the strongest alone, RFC 7671 9
 
 _log = Logger()
 
@@ -63,6 +67,8 @@ class Rollover:
         records = await self._ask()
         if records is None:
             return "DNS does not tell which keys are pinned"
+        if any(value.startswith(OTHER_PINS) for value in records.values):
+            return f"a TLSA record of {self._name} pins a key in another form than 3 1 1"
         if used not in _digests(records):
             return ""
         return why_not_yet(state.pinned.get(kind), self._name, now)

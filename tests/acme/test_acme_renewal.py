@@ -44,6 +44,7 @@ class World:
         self.suggested: list[RenewalWindow | CertificateFailed] = []
         self.asked = 0
         self.pinned: list[str] | None = []  # digests; None: DNS does not say
+        self.pinned_otherwise: tuple[str, ...] = ()  # records
         self.changes: list = []
         self.shown = 0
         self.gone_wrong = ""  # an order
@@ -64,7 +65,7 @@ class World:
         return await CallingThread().run(pool, function, *args)
 
     async def ask(self, questions):
-        values = tuple(f"3 1 1 {digest}" for digest in self.pinned or ())
+        values = (*(f"3 1 1 {digest}" for digest in self.pinned or ()), *self.pinned_otherwise)
         return {one: DnsAnswer(values, failed=self.pinned is None, ttl=300) for one in questions}
 
     async def update(self, server, change):
@@ -412,6 +413,22 @@ def test_the_next_key_waits_for_its_record(world):
     assert renewal.standing().certificates[0].key_note == ""
     run_now(renewal.renew(True))
     assert world.leaf().key_digest == following
+
+
+@pytest.mark.parametrize("form", ["3 1 2", "3 1 0"])
+def test_the_key_stays_where_a_record_pins_one_in_another_form(world, form):
+    renewal = look(world)
+    first = world.leaf().key_digest
+    world.pinned, world.pinned_otherwise = [first, *renewal.next_digests()], (f"{form} {'ab' * 64}",)
+    for _ in range(2):
+        look(world, renewal)
+        world.clock.advance(2 * DAY)
+    run_now(renewal.renew(True))
+    assert world.leaf().key_digest == first
+    assert "another form" in renewal.standing().certificates[0].key_note
+    world.pinned_otherwise = ()
+    run_now(renewal.renew(True))
+    assert world.leaf().key_digest != first
 
 
 def test_where_nobody_can_tell_the_key_stays(world):

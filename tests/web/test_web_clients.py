@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from mailnode.errors import Busy
 from mailnode.net.no_reactor import CallingThread
 from mailnode.values.published import Published
+from mailnode.web.clients import pages
 from mailnode.web.clients.autodiscover import MAX_DEPTH, MAX_REQUEST, MAX_VALUE, SERVED, BadRequest, asked_address
 from mailnode.web.clients.pages import MAX_PASSWORD, ClientPages
 from mailnode.web.site import SiteContent, web_factory
@@ -356,6 +357,14 @@ def test_the_page_is_the_same_of_everybody(site):
         return before, after.partition(b'"')[2]
 
     assert common(here, b"aaaa") == common(nobody, b"bbbb")
+
+
+def test_the_code_of_a_long_address_is_of_the_page_alone(site, monkeypatch):
+    shown = []
+    monkeypatch.setattr(pages, "picture", lambda url: shown.append(url) or "data:,")
+    for local in ("a", "%C3%A9" * 30):
+        assert site.ask(f"/?emailaddress={local}@a.test")[0] == 200
+    assert shown == ["https://autoconfig.a.test/?emailaddress=a@a.test", "https://autoconfig.a.test/"]
 
 
 def test_what_is_asked_without_the_page_is_not_there():

@@ -24,6 +24,7 @@ from mailnode.web.page import NOT_HERE, TEXT, Page, PageContent, PageRequest, Pa
 XML = b"text/xml; charset=utf-8"
 JSON = b"application/json"
 MAX_PASSWORD = 200  # characters
+MAX_CODE = 200  # characters of the URL in a QR code: the work grows with its square
 
 _BUSY = PageContent(503, TEXT, b"busy; try again\n")
 _NOT_PRIVATE = PageContent(403, TEXT, b"a password is taken over https alone\n")
@@ -112,7 +113,8 @@ class ClientPages:
             shown = SettingsShown(None, unknown=bool(told))
         else:
             url = f"https://{quote(asked.authority, safe=':')}/"
-            url += f"?emailaddress={quote(str(address), safe='@')}" if address is not None else ""
+            about = f"?emailaddress={quote(str(address), safe='@')}" if address is not None else ""
+            url += about if len(url + about) <= MAX_CODE else ""
             try:
                 code = await self.threads.run("cpu", picture, url)
             except Busy:
