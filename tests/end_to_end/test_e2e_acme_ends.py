@@ -41,7 +41,9 @@ def test_killed_at_each_step_it_goes_on_at_the_next_start(tmp_path, started):
             found = [step for line in pebble.lines[before:] for step in STEPS if step in line and step not in reached]
             return found[:1] or node.events("certificate.issued")
 
-        [step, *_] = wait_for(new_step, "another step, or the end", 60)
+        [step, *_] = wait_for(
+            new_step, "another step, or the end", 90
+        )  # a look that failed is followed by one in a minute
         if step not in STEPS:
             break
         reached.add(step)
