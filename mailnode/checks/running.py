@@ -16,6 +16,7 @@ from mailnode.values.item import Item
 OVERALL = 20.0  # seconds for all of them
 STEP = 0.2  # seconds between questions whether to give up
 MAX_ITEMS = 300  # of one check
+MAX_SEEN, MAX_MEND = 1_000, 10_000  # characters: others say what stands in DNS, and in replies
 
 AGAIN = "mailnode doctor"
 
@@ -53,7 +54,13 @@ async def _one(check: Check, surroundings: Surroundings, within: float) -> list[
         looking.cancel()  # not waited for: it may take its time over that, too
         seen = f"there was no end of it within {within:g} s"
         return [replace(failed(check.name, seen, f"Look again: {AGAIN}"), explained=check.why)]
-    return [replace(item, explained=item.explained or check.why) for item in looking.result()]
+    return [replace(_short(item), explained=item.explained or check.why) for item in looking.result()]
+
+
+def _short(item: Item) -> Item:
+    seen = item.seen if len(item.seen) <= MAX_SEEN else f"{item.seen[:MAX_SEEN]} ..."
+    mend = item.mend if len(item.mend) <= MAX_MEND else f"{item.mend[:MAX_MEND]} ..."
+    return replace(item, seen=seen, mend=mend)
 
 
 async def _look(check: Check, surroundings: Surroundings) -> Sequence[Item]:

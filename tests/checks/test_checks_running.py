@@ -9,7 +9,7 @@ from twisted.logger import globalLogPublisher
 from world import FakeWorld
 
 from mailnode.checks import looks
-from mailnode.checks.row import Check, Occasion, done
+from mailnode.checks.row import Check, Occasion, done, failed
 from mailnode.checks.running import look_at_all
 from mailnode.checks.table import CHECKS, checks_for, collected
 from mailnode.errors import Busy
@@ -54,6 +54,16 @@ def run(*checks, overall=5.0):
     return [
         (item.name, item.state.value, item.seen) for item in look_at_all(checks, FakeWorld().surroundings(), overall)
     ]
+
+
+def test_what_others_say_is_cut():
+    """A zone of thousands of records that are wrong is no reason for a line that nobody can read."""
+
+    async def endless(world):
+        return [failed("endless", "a" * 100_000, "b" * 100_000)]
+
+    [item] = look_at_all([check("endless", endless)], FakeWorld().surroundings())
+    assert len(item.seen) < 1_100 and len(item.mend) < 10_100 and item.seen.endswith(" ...")
 
 
 def test_one_that_never_ends_is_told_and_hides_no_other():

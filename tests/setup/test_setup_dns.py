@@ -155,6 +155,20 @@ def test_dns_that_changes_half_way_is_no_end_of_it(zoned):
     assert look(zoned).state in (WAITING, TO_DO)
 
 
+def test_a_resolver_that_is_silent_for_a_moment_does_not_end_the_wait(zoned):
+    zoned.patience = 60.0
+    turns = iter(range(100))
+
+    def change():
+        turn = next(turns)
+        zoned.machine.failed_names = {"example.org"} if turn == 1 else set()
+        if turn == 4:
+            zoned.machine.at_servers = {SERVER: dict(WANTED), OTHER: dict(WANTED)}
+
+    zoned.machine.on_pause = change
+    assert look(zoned).state is DONE
+
+
 def test_a_domain_that_nobody_registered_is_said(world):
     with pytest.raises(SetupTrouble, match="no name servers of example"):
         zone_of(world.machine, "example.org")
@@ -203,6 +217,7 @@ def test_a_server_that_refuses_is_told(keyed):
     keyed.machine.refuses_updates = "the name server did not take it: it does not know the key"
     found = publish(keyed)
     assert found.state is FAILED and "does not know the key" in found.seen
+    assert "dns_server" in found.mend and "none" in found.mend
 
 
 def test_without_a_key_there_is_nothing_to_do(zoned):

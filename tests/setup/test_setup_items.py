@@ -328,6 +328,21 @@ def test_beside_another_web_server_it_proves_its_names_in_a_folder(ready):
     assert "ssl_certificate" not in (ready.places.config.parent / "web/nginx.conf").read_text()  # there is none yet
 
 
+@pytest.mark.parametrize(
+    ("address", "contact"),
+    [
+        ("you@example.org", "you@example.org"),
+        ("you@bücher.example", "you@xn--bcher-kva.example"),
+        ("jürgen@example.org", ""),
+        ('"a b"@example.org', ""),
+    ],
+)
+def test_authorities_are_told_an_address_in_ascii_or_none(world, address, contact):
+    from mailnode.setup.items.certificate import acme_table
+
+    assert acme_table(world.around(address), (), None)["contact"] == contact
+
+
 def test_an_authority_that_refuses_is_told_in_its_words(ready):
     ready.given |= {"acme": "yes"}
     ready.server.refuses["certificate.renew"] = "mail.example.org: the authority did not find the page"
@@ -424,6 +439,18 @@ def test_a_server_that_does_not_start_says_why(world):
     world.machine.results["twistd"] = ProgramRan(1, "", "\nmailnode: listener[0].endpoint: port 25 is taken\n")
     found = run(world)["service"]
     assert found.state is FAILED and "port 25 is taken" in found.seen
+
+
+def test_who_may_not_open_the_ports_is_told_so(world, monkeypatch):
+    from mailnode.setup.items import service
+    from mailnode.setup.trouble import SetupTrouble
+
+    directories.ITEM.do(world.around())
+    world.machine.results["twistd"] = ProgramRan(1, "", "listener[0].endpoint: tcp:25: Permission denied\n")
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(SetupTrouble) as told:
+        service._start_plainly(world.around())
+    assert "as root" in told.value.mend
 
 
 # The account

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Sequence
 from enum import Enum, auto
@@ -18,9 +19,11 @@ from mailnode.setup.items.system_user import serving_owner
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
 from mailnode.setup.words import HOST_NAME
+from mailnode.values.address import Address
 from mailnode.values.item import Item, ItemState
 
 NAME, ISSUED = "certificate-files", "certificate"
+_ASCII_MAILBOX = re.compile(r"[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+")
 KEY_MODE = 0o640  # for root, and the group of the server to read
 
 
@@ -71,7 +74,7 @@ def source(around: Surrounded) -> Source:
 def acme_table(around: Surrounded, names: Sequence[str], webroot: Path | None) -> ConfigTable:
     """Return ``[acme]`` as the configuration has it. :param names: beside the host name.
     :param webroot: that another web server shows; None: a listener of this one shows proofs."""
-    table: ConfigTable = {"terms_agreed": True, "contact": str(around.first), "names": list(names)}
+    table: ConfigTable = {"terms_agreed": True, "contact": _contact(around.first), "names": list(names)}
     if webroot is not None:
         table["webroot"] = str(webroot)
     for question, key in ((DIRECTORY, "directory"), (AUTHORITY, "ca_file")):
@@ -79,6 +82,12 @@ def acme_table(around: Surrounded, names: Sequence[str], webroot: Path | None) -
         if answer is not None:
             table[key] = answer
     return table
+
+
+def _contact(address: Address) -> str:
+    """Return an address as authorities take it: in ASCII, the domain as in DNS; "" where it cannot be said so: none is told."""
+    contact = f"{address.local}@{address.domain_key}"
+    return contact if _ASCII_MAILBOX.fullmatch(contact) else ""
 
 
 def certificate_files(around: Surrounded) -> tuple[Path, Path]:

@@ -9,6 +9,7 @@ from typing import cast
 from mailnode.admin.published import ZoneRecords
 from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
 from mailnode.checks.zone_check import RecordCheck
+from mailnode.errors import UpdateFailed
 from mailnode.setup.files import holds
 from mailnode.setup.items.certificate import has_lasting_key
 from mailnode.setup.items.tsig import is_settled, key_of, key_server, replaces
@@ -21,6 +22,10 @@ from mailnode.values.item import Item, ItemState
 from mailnode.values.published import DnsRecord, Published
 
 FILES, PUBLISHED, NAME, PINS = "dns-records", "dns-published", "dns-visible", "dns-pins"
+MEND_UPDATE = (
+    "Mend that and run setup again, with --answers FILE where the key or its server is another: dns_key_file, dns_server.\n"
+    'Or publish the records by hand: dns_key_file = "none"'
+)
 PAUSE = 5.0  # seconds between two looks at the servers of a zone
 SHOWN = 3  # records that are named in a line
 
@@ -120,7 +125,10 @@ def _publish(around: Surrounded) -> None:
     for zone in _zones(around, _wanted(around)):
         change = _change(around, zone)
         if change.add:
-            around.machine.update_zone(key_server(around, zone, key), change)
+            try:
+                around.machine.update_zone(key_server(around, zone, key), change)
+            except UpdateFailed as error:
+                raise SetupTrouble(str(error), MEND_UPDATE) from None
 
 
 # Seen
@@ -160,8 +168,16 @@ def _wait(around: Surrounded) -> None:
         if there - ticked:
             around.tell(f"there now: {', '.join(sorted(there - ticked))}")
         ticked |= there
-        if _look(around).state is not ItemState.WAITING:
+        if not _is_waiting(around):
             return
+
+
+def _is_waiting(around: Surrounded) -> bool:
+    """Whether there is something to wait for: also where DNS has no answer for the moment."""
+    try:
+        return _look(around).state is ItemState.WAITING
+    except SetupTrouble:
+        return True
 
 
 def _there(around: Surrounded) -> set[str]:

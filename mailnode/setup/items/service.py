@@ -113,7 +113,10 @@ def _start_plainly(around: Surrounded) -> None:
     ran = around.machine.run(_daemon(around), START_PATIENCE)
     if ran.code != 0:
         said = [line for line in ran.errors.splitlines() if line.strip()][-3:] or ["it did not say why"]
-        raise SetupTrouble(f"the server did not start: {'; '.join(said)}", shlex.join(start_command(around.places)))
+        mend = shlex.join(start_command(around.places))
+        if not around.is_root and "Permission denied" in ran.errors:
+            mend = "The ports of mail are for root to open: run setup as root."
+        raise SetupTrouble(f"the server did not start: {'; '.join(said)}", mend)
 
 
 def _daemon(around: Surrounded) -> list[str]:
