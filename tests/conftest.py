@@ -1,9 +1,14 @@
 """For all tests: nothing is left in the checkout, where no skip is allowed none hides, and no example fails for its time."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell that starts these in the background has SIGINT ignored, and so would be all that they start, which are sent it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Whole servers, with other people's programs about them, and what tries the tests themselves; all other folders are the unit
 # suite.

@@ -164,6 +164,11 @@ class IndexedWorld:
 def indexed_world(file_world, monkeypatch):
     for name, value in {"LEAST": 0, "OF_ROWS": 1e9, "OF_MESSAGE": 1e9}.items():
         monkeypatch.setattr(indexed, name, value)
+
+    def wrong(log, event, **fields):
+        raise AssertionError(f"{event}: what the messages say hid it")
+
+    monkeypatch.setattr(indexed, "emit", wrong)
     return IndexedWorld(file_world)
 
 
@@ -218,6 +223,9 @@ def test_only_what_may_hold_the_text_is_opened(indexed_world, monkeypatch):
     opened.clear()
     assert indexed_world.search(client, b'BODY "word42 in"') == "* SEARCH 43"
     assert sum(opened) == 2, "whose words may be apart"
+    opened.clear()
+    assert indexed_world.search(client, b'BODY "the text"') == "* SEARCH " + " ".join(map(str, range(1, 51)))
+    assert sum(opened) == 51, "each of which may have them apart"
 
 
 @pytest.mark.parametrize("few", [0, 1000])
@@ -404,10 +412,12 @@ def test_what_the_index_says_is_tried_and_forgotten_where_a_message_says_otherwi
         forgotten.append(account_id)
         raise StoreUnavailable(account_id)  # which is no reason to believe it
 
+    logged = []
+    monkeypatch.setattr(indexed, "emit", lambda log, event, **fields: logged.append((event, fields["account"])))
     monkeypatch.setattr(SearchIndex, "candidates", mistaken)
     monkeypatch.setattr(SearchIndex, "forget", noted)
     assert indexed_world.search(client, b"BODY apples") == "* SEARCH 1 3 5 7 9 11 13 15 17 19"
-    assert forgotten == ["acc"]
+    assert forgotten == ["acc"] and logged == [("search.index_wrong", "acc")]
     wrong.clear()
     assert indexed_world.search(client, b"BODY plums") == "* SEARCH 2 4 6 8 10 12 14 16 18 20"
     assert forgotten == ["acc"]
