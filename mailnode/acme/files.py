@@ -6,7 +6,6 @@ Every call blocks, and runs in a thread. All of it is for the server's user alon
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -14,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from mailnode.acme.keys import key_digest, new_key
+from mailnode.durable import write_whole
 from mailnode.errors import CertificateFailed
 
 MAX_FILE = 1_048_576  # octets
@@ -151,17 +151,9 @@ class AcmeFiles:
             raise CertificateFailed(f"{path}: cannot be read: {error.strerror}") from None
 
     def _write(self, path: Path, octets: bytes) -> None:
-        new = path.with_name(path.name + ".new")
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            new.unlink(missing_ok=True)
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with open(descriptor, "wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(path)
-            _sync(self._folder)
+            write_whole(path, octets)
         except OSError as error:
             raise CertificateFailed(f"{path}: cannot be written: {error.strerror}") from None
 
@@ -184,11 +176,3 @@ def _not_a_number(text: str) -> float:
 def certificate_file(folder: Path, kind: str) -> Path:
     """Return where the certificate of a kind of key is, with its key."""
     return folder / f"{kind}.pem"
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from mailnode.durable import write_whole
 from mailnode.errors import ConfigurationError
 
 KEPT = 20  # versions
@@ -191,19 +191,4 @@ class ConfigVersions:
     def _put(self, file: Path, octets: bytes) -> None:
         """Write a file that is there as a whole or not at all, also after a power cut."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        beside = file.with_name(f".{file.name}.new")
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            with open(descriptor, "wb") as written:
-                written.write(octets)
-                written.flush()
-                os.fsync(written.fileno())
-            beside.replace(file)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(file, octets)

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from mailnode.durable import sync_directory
 from mailnode.message.modified_utf7 import encode_name
 from mailnode.moving.local_files import lines
 from mailnode.moving.maildir import INFO, KEYWORDS_FILE, MAX_KEYWORDS, SUBSCRIPTIONS, base_of, letters_of, read_keywords
-from mailnode.moving.whole_files import WholeFile, make_directory, sync_directory
+from mailnode.moving.whole_files import WholeFile, make_directory
 from mailnode.moving.written_names import DOT
 from mailnode.values.flags import SYSTEM_FLAGS
 from mailnode.values.mailbox_name import INBOX, split

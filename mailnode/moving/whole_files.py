@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from mailnode.durable import sync_directory
+
 MODE = 0o600
 DIRECTORY = 0o700
 
@@ -46,12 +48,3 @@ def make_directory(path: Path, root: Path) -> None:
         if one.is_symlink():
             raise NotADirectoryError(errno.ENOTDIR, "it is a link, which is not followed", str(one))
     path.mkdir(DIRECTORY, parents=True, exist_ok=True)
-
-
-def sync_directory(path: Path) -> None:
-    """Have the names of a directory on disk. :raises OSError:"""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from mailnode.durable import write_whole
 
 MAX_COMMON_NAME = 64  # characters, RFC 5280 A.1
 VALID_DAYS = 825  # the longest that common mail programs accept of any certificate
@@ -26,8 +27,8 @@ def write_self_signed(certificate: Path, key: Path, names: Sequence[str], now: f
     pem = secret.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    _write(key, pem, 0o600)
-    _write(certificate, built.public_bytes(serialization.Encoding.PEM), 0o644)
+    write_whole(key, pem, 0o600)
+    write_whole(certificate, built.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
 def make_self_signed(names: Sequence[str], now: float) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
@@ -56,20 +57,3 @@ def _name(name: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    """Write a file whole or not at all, never readable by more people than it will be."""
-    new = path.with_name(path.name + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        try:
-            os.write(descriptor, data)
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        new.replace(path)
-    except BaseException:  # a full disk, Ctrl-C: no half of it is left
-        new.unlink(missing_ok=True)
-        raise

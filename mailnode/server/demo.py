@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from mailnode.admin.administration import Administration
 from mailnode.admin.dispatch import run
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.config.demo import ACCOUNTS, ADDRESS, DOMAIN, DemoListener, certificate_files, demo_listeners
+from mailnode.durable import write_whole
 from mailnode.errors import ConfigurationError
 from mailnode.net.listeners import PORT_TAKEN
 from mailnode.net.self_signed import write_self_signed
@@ -148,12 +148,5 @@ def _remember(data: Path, passwords: dict[str, str], port_offset: int) -> Shown:
         "accounts": [{"address": address, "password": password} for address, password in passwords.items()],
         "listeners": demo_listeners(port_offset),
     }
-    new = data / (FILE + ".new")
-    new.unlink(missing_ok=True)
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        json.dump(shown, file, indent=2)
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(data / FILE)
+    write_whole(data / FILE, json.dumps(shown, indent=2).encode())
     return shown

@@ -8,7 +8,10 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+
+from mailnode.durable import sync_directory, write_whole
 
 DIGEST_OF_NONE = ""
 MAX_COPIES = 100  # of one file within a second
@@ -38,29 +41,15 @@ def holds(path: Path, text: str) -> bool:
         return False
 
 
-def write_whole(path: Path, content: bytes, mode: int, owner: Owner | None = None) -> str:
-    """Write a file, synced, so that at any moment either what was there or all of this is there.
+def write(path: Path, content: bytes, mode: int, owner: Owner | None = None) -> str:
+    """Write a file whole or not at all, see :func:`write_whole`; return its SHA-256 in hexadecimal.
 
-    :param mode: it is never readable by more people than that. :param owner: None: as the system makes it.
-    :return: SHA-256 of it. :raises OSError: nothing was changed.
+    :param owner: None: as the system makes it. :raises OSError:
     """
-    new = path.with_name(f".{path.name}.new")
-    try:
-        new.unlink(missing_ok=True)  # what an earlier run that was ended left
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            if owner is not None:
-                os.fchown(file.fileno(), owner.uid, owner.gid)
-            os.fchmod(file.fileno(), mode)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-        sync_directory(path.parent)
-    except BaseException:
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
+    if owner is None:
+        write_whole(path, content, mode)
+    else:
+        write_whole(path, content, mode, partial(os.fchown, uid=owner.uid, gid=owner.gid))
     return hashlib.sha256(content).hexdigest()
 
 
@@ -71,7 +60,7 @@ def copy_beside(path: Path, now: float) -> Path:
     names = [f"{path.name}.{stamp}", *(f"{path.name}.{stamp}-{number}" for number in range(2, MAX_COPIES))]
     copy = next(path.with_name(name) for name in names if not path.with_name(name).exists())
     was = path.stat()
-    write_whole(copy, path.read_bytes(), was.st_mode & 0o7777, Owner(was.st_uid, was.st_gid))
+    write(copy, path.read_bytes(), was.st_mode & 0o7777, Owner(was.st_uid, was.st_gid))
     shutil.copystat(path, copy)
     return copy
 
@@ -86,12 +75,3 @@ def make_directory(path: Path, mode: int, owner: Owner | None = None) -> None:
         os.chown(path, owner.uid, owner.gid)
     path.chmod(mode)
     sync_directory(path.parent)
-
-
-def sync_directory(path: Path) -> None:
-    """Have what a directory says of its files on disk. :raises OSError:"""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

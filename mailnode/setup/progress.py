@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mailnode.setup.files import digest, make_directory, write_whole
+from mailnode.setup.files import digest, make_directory, write
 from mailnode.setup.trouble import SetupTrouble
 
 MAX_REMEMBERED = 1_048_576  # octets
@@ -37,7 +37,7 @@ class Progress:
         self._known.setdefault(kind, {})[name] = value
         if self._keeps:
             text = json.dumps(self._known, indent=1, sort_keys=True, ensure_ascii=False)
-            write_whole(self._path, text.encode() + b"\n", 0o600)
+            write(self._path, text.encode() + b"\n", 0o600)
 
     def is_ours(self, path: Path) -> bool:
         """Whether a file is as setup wrote it last. :raises OSError:"""

@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 
 from mailnode.interfaces.setup import MailTrials, SetupMachine
 from mailnode.setup.answers import Answers
-from mailnode.setup.files import Owner, copy_beside, write_whole
+from mailnode.setup.files import Owner, copy_beside, write
 from mailnode.setup.progress import Progress
 from mailnode.values.address import Address, parse_address
 from mailnode.values.item import Item
@@ -94,7 +94,7 @@ class Surrounded:
         """Write a file that is not there with this content yet; what is there is copied beside first. :raises OSError:"""
         if path.exists() and path.read_bytes() != content.encode():
             copy_beside(path, self.machine.now())
-        written = write_whole(path, content.encode(), mode, owner)
+        written = write(path, content.encode(), mode, owner)
         self.progress.remember("written", str(path), written)
 
 

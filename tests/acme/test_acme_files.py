@@ -85,7 +85,7 @@ def test_everything_is_for_the_owner_alone(files, tmp_path):
 
 def test_what_a_crash_left_is_no_hindrance(files, tmp_path):
     (tmp_path / "acme").mkdir()
-    (tmp_path / "acme" / "ecdsa.pem.new").write_bytes(b"half")
+    (tmp_path / "acme" / ".ecdsa.pem.new").write_bytes(b"half")
     files.install("ecdsa", b"key", b"chain")
     assert files.certificate("ecdsa") == b"keychain"
 

@@ -12,7 +12,7 @@ from mailnode.setup.trouble import SetupTrouble
 
 def test_a_file_is_written_with_its_mode(tmp_path):
     path = tmp_path / "file"
-    assert files.write_whole(path, b"content", 0o640) == files.digest(path)
+    assert files.write(path, b"content", 0o640) == files.digest(path)
     assert path.read_bytes() == b"content" and stat.S_IMODE(path.stat().st_mode) == 0o640
     assert os.listdir(tmp_path) == ["file"]
 
@@ -27,7 +27,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch, cal
 
     monkeypatch.setattr(files.os, call, full)
     with pytest.raises(OSError, match="No space"):
-        files.write_whole(path, b"after", 0o600)
+        files.write(path, b"after", 0o600)
     monkeypatch.undo()
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["file"]
 
@@ -41,13 +41,13 @@ def test_an_interrupt_leaves_what_was_there(tmp_path, monkeypatch):
 
     monkeypatch.setattr(files.os, "fsync", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        files.write_whole(path, b"after", 0o600)
+        files.write(path, b"after", 0o600)
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["file"]
 
 
 def test_what_an_ended_run_left_is_in_nobody_s_way(tmp_path):
     (tmp_path / ".file.new").write_bytes(b"half")
-    files.write_whole(tmp_path / "file", b"whole", 0o600)
+    files.write(tmp_path / "file", b"whole", 0o600)
     assert os.listdir(tmp_path) == ["file"]
 
 

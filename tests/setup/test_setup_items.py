@@ -527,7 +527,7 @@ def test_a_full_disk_is_said_and_the_next_run_goes_on(ready, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device", "mailnode.toml")
 
-    monkeypatch.setattr(configuration, "write_whole", full)
+    monkeypatch.setattr(configuration, "write", full)
     found = run(ready)["configuration"]
     assert found.state is FAILED and "the disk is full" in found.seen and "df -h" in found.mend
     assert not ready.places.config.exists()

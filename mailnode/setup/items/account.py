@@ -10,7 +10,7 @@ from urllib.parse import quote
 from mailnode.admin.dkim import DkimRecord
 from mailnode.admin.operations import OperationFailed, Reason
 from mailnode.setup.answers import Question
-from mailnode.setup.files import write_whole
+from mailnode.setup.files import write
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.values.item import Item, ItemState
 
@@ -82,7 +82,7 @@ def _add(around: Surrounded) -> None:
     password = around.answers.of(PASSWORD)
     if password == MAKE_ONE:
         password = "-".join("".join(secrets.choice(LETTERS) for _ in range(5)) for _ in range(4))
-        write_whole(_password_file(around), f"{password}\n".encode(), 0o600)
+        write(_password_file(around), f"{password}\n".encode(), 0o600)
     given = {"address": str(around.address), "password": password, "role": "admin"}
     try:
         around.operate("account.add", given)

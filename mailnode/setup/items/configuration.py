@@ -10,7 +10,7 @@ from mailnode.config.loader import load
 from mailnode.config.schema import Config
 from mailnode.errors import ConfigurationError
 from mailnode.setup.checking import LISTENERS
-from mailnode.setup.files import Owner, holds, write_whole
+from mailnode.setup.files import Owner, holds, write
 from mailnode.setup.items.certificate import Source, acme_table, certificate_files, source
 from mailnode.setup.items.outgoing import smarthost_table
 from mailnode.setup.items.system_user import serving_owner
@@ -119,7 +119,7 @@ def _try(path: Path, text: str) -> None:
     """Have the loader read it, from a file beside. :raises SetupTrouble: it is refused."""
     beside = path.with_name(f".{path.name}.tried")
     try:
-        write_whole(beside, text.encode(), 0o600)
+        write(beside, text.encode(), 0o600)
         load(beside)
     except ConfigurationError as error:
         raise SetupTrouble(f"what was answered makes no configuration: {'; '.join(error.mistakes)}") from None

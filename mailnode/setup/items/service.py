@@ -9,7 +9,7 @@ from typing import cast
 from mailnode.admin.administration import Reloaded
 from mailnode.admin.operations import OperationFailed
 from mailnode.errors import ConfigurationError
-from mailnode.setup.files import digest, holds, write_whole
+from mailnode.setup.files import digest, holds, write
 from mailnode.setup.items.system_user import serving_name, serving_owner
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
@@ -109,7 +109,7 @@ def _start(around: Surrounded) -> None:
 def _start_plainly(around: Surrounded) -> None:
     log = around.places.data / "mailnode.log"
     if not log.exists():
-        write_whole(log, b"", 0o600, serving_owner(around))
+        write(log, b"", 0o600, serving_owner(around))
     ran = around.machine.run(_daemon(around), START_PATIENCE)
     if ran.code != 0:
         said = [line for line in ran.errors.splitlines() if line.strip()][-3:] or ["it did not say why"]

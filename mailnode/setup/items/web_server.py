@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mailnode.setup.files import Owner, holds, make_directory, write_whole
+from mailnode.setup.files import Owner, holds, make_directory, write
 from mailnode.setup.items.certificate import Source, certificate_files, source
 from mailnode.setup.items.system_user import serving_owner
 from mailnode.setup.row import SetupItem, Surrounded
@@ -85,7 +85,7 @@ def _do(around: Surrounded) -> None:
     make_directory(around.places.config.parent / "web", 0o755, keeper)
     for path in (around.places.webroot, around.places.webroot / ".well-known", _probe(around).parent):
         make_directory(path, 0o755, owner)
-    write_whole(_probe(around), f"{PROBE}\n".encode(), 0o644, owner)
+    write(_probe(around), f"{PROBE}\n".encode(), 0o644, owner)
     for path, text in _snippets(around, found_server(around) or "").items():
         if not holds(path, text):
             around.write(path, text, 0o644)

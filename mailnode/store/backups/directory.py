@@ -26,9 +26,10 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from mailnode.durable import sync_directory
 from mailnode.errors import BackupRefused
 from mailnode.store.backups.manifest import Manifest, decoded, encoded
-from mailnode.store.disk.directories import make_directory, sync_directory
+from mailnode.store.disk.directories import make_directory
 
 SIGN = "mailnode-backups"
 MANIFEST = "manifest.json"

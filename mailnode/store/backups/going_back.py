@@ -11,12 +11,13 @@ from pathlib import Path
 
 import apsw
 
+from mailnode.durable import sync_directory
 from mailnode.errors import BackupRefused
 from mailnode.store.backups import databases
 from mailnode.store.backups.directory import copy_durably, write_durably
 from mailnode.store.backups.making import StoredFiles
 from mailnode.store.backups.restoring import BEGUN
-from mailnode.store.disk.directories import make_directory, sync_directory
+from mailnode.store.disk.directories import make_directory
 from mailnode.store.engines.before_migration import KeptCopies
 from mailnode.store.engines.engine import DIRECTORY, Transaction, partition_of
 from mailnode.store.engines.file_ages import FileAges

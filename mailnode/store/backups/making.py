@@ -17,6 +17,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TextIO
 
+from mailnode.durable import sync_directory
 from mailnode.store.backups import databases
 from mailnode.store.backups.databases import DatabaseSnapshot, opened
 from mailnode.store.backups.directory import (
@@ -29,7 +30,7 @@ from mailnode.store.backups.directory import (
 )
 from mailnode.store.backups.manifest import DatabaseCopy, Manifest
 from mailnode.store.blobs.places import FILES, INCOMING, file_of
-from mailnode.store.disk.directories import make_directory, sync_directory
+from mailnode.store.disk.directories import make_directory
 from mailnode.store.engines.engine import DIRECTORY, QUEUE, Transaction, mail_tenancy
 from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.sqlite_transaction import SqliteTransaction

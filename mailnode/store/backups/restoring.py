@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from mailnode.durable import sync_directory
 from mailnode.errors import BackupRefused
 from mailnode.store.backups.directory import BackupDirectory, copy_durably, digest_of, write_durably
 from mailnode.store.backups.making import SECRET, StoredFiles
 from mailnode.store.backups.manifest import Manifest
 from mailnode.store.blobs.places import FILES, INCOMING, file_of
-from mailnode.store.disk.directories import make_directory, sync_directory
+from mailnode.store.disk.directories import make_directory
 from mailnode.store.engines.commit_counts import FILE
 
 BEGUN = "restore.unfinished"

@@ -7,9 +7,9 @@ import os
 import threading
 from pathlib import Path
 
+from mailnode.durable import sync_directory
 from mailnode.errors import StoreUnavailable
 from mailnode.store.blobs import codec
-from mailnode.store.disk.directories import sync_directory
 
 GATHERED = 8 * codec.FRAME  # octets of content whose frames are in memory until they are written together
 

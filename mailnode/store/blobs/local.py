@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailnode.durable import sync_directory
 from mailnode.errors import BlobDamaged, DiskFull, LimitReached, StoreUnavailable
 from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.store import IBlobStore, IBlobWriter
@@ -25,7 +26,7 @@ from mailnode.store.blobs import codec
 from mailnode.store.blobs.checking import what_is_wrong
 from mailnode.store.blobs.file import BlobFile
 from mailnode.store.blobs.places import FILES, INCOMING, file_of
-from mailnode.store.disk.directories import make_directory, sync_directory
+from mailnode.store.disk.directories import make_directory
 from mailnode.store.disk.reserve import FULL, Reserve
 from mailnode.values.blob import BlobRef, EncodedContent, StagedBlob
 from mailnode.values.ids import new_id

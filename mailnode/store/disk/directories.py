@@ -6,14 +6,7 @@ import errno
 import os
 from pathlib import Path
 
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in a directory durable. :raises OSError:"""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+from mailnode.durable import sync_directory
 
 
 def make_directory(directory: Path) -> None:

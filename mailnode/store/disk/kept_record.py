@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from zope.interface import implementer
 
+from mailnode.durable import write_whole
 from mailnode.interfaces.doctor import IKeptRecord
 from mailnode.interfaces.runtime import IThreads
-from mailnode.store.disk.directories import sync_directory
 
 MAX_RECORD = 4 * 1024 * 1024  # octets
 
@@ -28,7 +27,7 @@ class KeptRecord:
 
     async def write(self, content: bytes) -> None:
         """See :class:`IKeptRecord`."""
-        await self._threads.run("disk", _write, self._path, content)
+        await self._threads.run("disk", write_whole, self._path, content)
 
 
 def _read(path: Path) -> bytes:
@@ -37,14 +36,3 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_RECORD)
     except FileNotFoundError:
         return b""
-
-
-def _write(path: Path, content: bytes) -> None:
-    new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:
-        os.fchmod(file.fileno(), 0o600)
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    sync_directory(path.parent)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import apsw
 
+from mailnode.durable import sync_directory
 from mailnode.errors import ConfigurationError
-from mailnode.store.disk.directories import make_directory, sync_directory
+from mailnode.store.disk.directories import make_directory
 from mailnode.store.engines import migrate
 from mailnode.store.engines.generations import require_own
 from mailnode.store.engines.sqlite_files import MALFORMED, is_damage

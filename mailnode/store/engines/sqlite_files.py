@@ -9,8 +9,8 @@ from pathlib import Path
 
 import apsw
 
+from mailnode.durable import sync_directory
 from mailnode.errors import StoreDamaged
-from mailnode.store.disk.directories import sync_directory
 
 LINES = 20  # about one damaged file
 KEPT = 3  # files put aside that are kept, the latest ones

@@ -17,8 +17,8 @@ from typing import TypeVar, TypeVarTuple
 
 import apsw
 
+from mailnode.durable import sync_directory
 from mailnode.errors import ConfigurationError
-from mailnode.store.disk.directories import sync_directory
 from mailnode.store.disk.reserve import RESERVE
 from mailnode.store.engines.engine import RunUnit, Transaction
 from mailnode.store.engines.generations import Mark, write_mark
