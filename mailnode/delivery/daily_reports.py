@@ -12,24 +12,16 @@ from urllib.parse import unquote
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.logger import Logger
 
-from mailnode.delivery.acceptance import queued_envelope
-from mailnode.delivery.plans import copies
-from mailnode.delivery.routing import RoutingTable
+from mailnode.delivery.own_mail import OwnMail
 from mailnode.errors import BadAddress, DomainError, StoreUnavailable
-from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.delivery import IDelivery, ISigner
-from mailnode.interfaces.runtime import IClock, IHints, IThreads
-from mailnode.interfaces.store import IBlobs, IQueueStore
+from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.tls_reports import IDueReports, ReportNotTaken
 from mailnode.message.compose import message_id
-from mailnode.message.headers import header_end
 from mailnode.message.report_mail import ReportForm, report_mail
 from mailnode.values.address import Address, parse_address
 from mailnode.values.envelope import PLAIN_MAIL, Envelope, MailOptions, Origin, Recipient
 from mailnode.values.events import EventFields, emit, moment
 from mailnode.values.ids import new_id
-from mailnode.values.plan import Judgement
-from mailnode.values.queue import NewEnvelope
 from mailnode.values.tls_report import DAY, DueReport, ReportSettings, day_name
 
 AT_ONCE = 5  # reports that are sent at the same time
@@ -37,44 +29,21 @@ AT_ONCE = 5  # reports that are sent at the same time
 _log = Logger()
 
 
-class ReportMail:
+class ReportMail(OwnMail):
     """Puts reports that go by mail into the queue."""
-
-    def __init__(
-        self,
-        directory: IDirectory,
-        queue: IQueueStore,
-        blobs: IBlobs,
-        delivery: IDelivery,
-        signer: ISigner,
-        hints: IHints,
-        routing: RoutingTable,
-    ) -> None:
-        self._directory = directory
-        self._queue = queue
-        self._blobs = blobs
-        self._delivery = delivery
-        self._signer = signer
-        self._hints = hints
-        self._routing = routing
 
     async def send(self, content: bytes, domain: str, to: Address, now: float, options: MailOptions) -> str:
         """Sign a message with the keys of a domain and queue it for a day; return the envelope's id.
 
         :raises ReportNotTaken: it cannot be signed, or leads nowhere. :raises mailnode.errors.DomainError:"""
         envelope = Envelope(new_id(now), None, (Recipient(to),), Origin(session="", protocol="local"), now, options)
-        end = header_end(content)
-        signature = await self._signer.sign([domain], envelope.id, content[:end], content[end:])
+        signature = await self._signature(domain, envelope, content)
         if not signature:
             raise ReportNotTaken(f"no key of {domain} signs it, so nobody would read it")
-        made = copies(envelope, Judgement((to,), {to: await self._directory.resolve(to)}))
+        made = await self._copies(envelope)
         if not made.local and not made.remote:
             raise ReportNotTaken("there is no such address")
-        blob = await self._blobs.put(signature + content)
-        facts = await self._delivery.scan(blob) if made.local else None
-        queued = queued_envelope(envelope, made, blob, lambda created, null_sender: created + DAY, self._routing)
-        await self._queue.enqueue(NewEnvelope(queued, blob, facts))
-        self._hints.wake_queue(list(dict.fromkeys(one.destination for one in queued.recipients)))
+        await self._enqueue(envelope, made, signature + content, lambda created, null_sender: created + DAY)
         return envelope.id
 
 

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from zope.interface import implementer
 
-from mailnode.delivery.acceptance import queued_envelope
-from mailnode.delivery.plans import copies
+from mailnode.delivery.own_mail import OwnMail
 from mailnode.delivery.routing import RoutingTable
 from mailnode.errors import BadAddress, DomainError
 from mailnode.interfaces.accounts import IDirectory
@@ -16,17 +15,14 @@ from mailnode.interfaces.doctor import INewsMail
 from mailnode.interfaces.runtime import IHints
 from mailnode.interfaces.store import IBlobs, IQueueStore
 from mailnode.message.compose import message_id
-from mailnode.message.headers import header_end
 from mailnode.message.notices import notice
 from mailnode.values.address import Address, parse_address
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
-from mailnode.values.plan import Judgement
-from mailnode.values.queue import NewEnvelope
 
 
 @implementer(INewsMail)
-class NewsMail:
-    """Puts it into the queue, which delivers it here or elsewhere. See :class:`INewsMail`."""
+class NewsMail(OwnMail):
+    """Puts it into the queue. See :class:`INewsMail`."""
 
     def __init__(
         self,
@@ -41,13 +37,7 @@ class NewsMail:
         hostname: str,
     ) -> None:
         """:param expires: the queue schedule's rule: (created, null sender) -> when an envelope gets too old."""
-        self._directory = directory
-        self._queue = queue
-        self._blobs = blobs
-        self._delivery = delivery
-        self._signer = signer
-        self._hints = hints
-        self._routing = routing
+        super().__init__(directory, queue, blobs, delivery, signer, hints, routing)
         self._expires = expires
         self._hostname = hostname
 
@@ -58,19 +48,14 @@ class NewsMail:
         options = MailOptions(body="8BITMIME" if any(not line.isascii() for line in lines) else "7BIT")
         origin = Origin(session="", protocol="local")
         envelope = Envelope(envelope_id, None, (Recipient(address),), origin, created, options)
-        made = copies(envelope, Judgement((address,), {address: await self._directory.resolve(address)}))
+        made = await self._copies(envelope)
         if not made.local and not made.remote:
             raise BadAddress(f"{address} leads nowhere")
         sender = f"postmaster@{domain}"
         content = notice(sender, str(address), subject, lines, message_id(envelope_id, self._hostname), created)
         if made.remote:  # who takes it elsewhere wants to know that it is from here
-            end = header_end(content)
-            content = await self._signer.sign([domain], envelope_id, content[:end], content[end:]) + content
-        blob = await self._blobs.put(content)
-        facts = await self._delivery.scan(blob) if made.local else None
-        queued = queued_envelope(envelope, made, blob, self._expires, self._routing)
-        await self._queue.enqueue(NewEnvelope(queued, blob, facts))
-        self._hints.wake_queue(list(dict.fromkeys(one.destination for one in queued.recipients)))
+            content = await self._signature(domain, envelope, content) + content
+        await self._enqueue(envelope, made, content, self._expires)
 
     async def _first_domain(self) -> str:
         """:raises DomainError: there is none."""
