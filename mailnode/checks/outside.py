@@ -56,18 +56,25 @@ def one_of_each_family(addresses: Sequence[str]) -> list[str]:
     return list({":" in address: address for address in reversed(addresses)}.values())
 
 
-async def page(world: Surroundings, host: str, path: str) -> tuple[str, Fetched]:
-    """Fetch a page of ours as others do, over IPv4 or IPv6; return the address it came from, and what came. "": none is known, or
-    ``told.trouble`` says that DNS gives no answer."""
+async def own_page(world: Surroundings, name: str, host: str, path: str) -> Fetched | Item:
+    """Fetch a page of ours as others do, over IPv4 or IPv6; return what came, or an item that says why nothing did.
+
+    :param name: of that item."""
     asked = [DnsQuestion(host, kind) for kind in ("A", "AAAA")]
     answers = await world.dns.ask(asked)
-    known = [value for question in asked for value in answers[question].values]
-    address, told = "", Fetched(SILENT if any(one.failed for one in answers.values()) else "")
-    for address in one_of_each_family(known):
+    known = one_of_each_family([value for question in asked for value in answers[question].values])
+    if not known and any(one.failed for one in answers.values()):
+        return await unanswered(world, name, f"{SILENT} about {host}", "Look at the name servers of the zone.")
+    if not known:
+        return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
+    for address in known:
         told = await world.network.fetch(address, host, path)
         if not told.trouble:
-            break
-    return address, told
+            return told
+    wanted = (
+        f"The certificate must be for {host}, from an authority that programs trust: [acme] names, or [[tls.name]]."
+    )
+    return failed(name, f"{address}: {told.trouble}", f"curl -v 'https://{host}{path}'\n{wanted}")
 
 
 async def public_addresses(world: Surroundings) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from mailnode.checks.outside import page, unanswered
+from mailnode.checks.outside import own_page
 from mailnode.checks.row import DOCTOR_ONLY, Check, Surroundings, done, failed, skipped
 from mailnode.values.item import Item
 
@@ -30,19 +30,11 @@ def _host(domain: str) -> str:
 
 async def _judge(world: Surroundings, domain: str) -> Item:
     name, host, path = f"{NAME}:{domain}", _host(domain), PATH.format(domain=domain)
-    address, told = await page(world, host, path)
-    if not address and told.trouble:
-        return await unanswered(world, name, f"{told.trouble} about {host}", "Look at the name servers of the zone.")
-    if not address:
-        return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
-    look = f"curl -v 'https://{host}{path}'"
-    if told.trouble:
-        wanted = (
-            f"The certificate must be for {host}, from an authority that programs trust: [acme] names, or [[tls.name]]."
-        )
-        return failed(name, f"{address}: {told.trouble}", f"{look}\n{wanted}")
+    told = await own_page(world, name, host, path)
+    if isinstance(told, Item):
+        return told
     if told.status != 200 or world.facts.hostname.encode() not in told.body:
-        return failed(name, f"it does not name this server (status {told.status})", look)
+        return failed(name, f"it does not name this server (status {told.status})", f"curl -v 'https://{host}{path}'")
     return done(name, "programs are told this server")
 
 

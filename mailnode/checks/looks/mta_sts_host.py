@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from mailnode.checks.outside import page, unanswered
+from mailnode.checks.outside import own_page
 from mailnode.checks.row import DOCTOR_ONLY, Check, Surroundings, done, failed, skipped
 from mailnode.checks.zone import policy_host
 from mailnode.values.item import Item
@@ -25,17 +25,10 @@ async def _look(world: Surroundings) -> Sequence[Item]:
 
 async def _judge(world: Surroundings, domain: str, policy: OwnStsPolicy) -> Item:
     name, host = f"{NAME}:{domain}", policy_host(domain)
-    address, told = await page(world, host, PATH)
-    if not address and told.trouble:
-        return await unanswered(world, name, f"{told.trouble} about {host}", "Look at the name servers of the zone.")
-    if not address:
-        return failed(name, f"{host} has no address", f"{host}. IN CNAME {world.facts.hostname}.")
-    look = f"curl -v https://{host}{PATH}"
-    if told.trouble:
-        wanted = (
-            f"The certificate must be for {host}, from an authority that programs trust: [acme] names, or [[tls.name]]."
-        )
-        return failed(name, f"{address}: {told.trouble}", f"{look}\n{wanted}")
+    told = await own_page(world, name, host, PATH)
+    if isinstance(told, Item):
+        return told
+    look = f"curl -v 'https://{host}{PATH}'"
     if told.status != 200:
         return failed(name, f"it answers with status {told.status}", look)
     if told.body.decode("ascii", "replace").split() != policy.text.split():
