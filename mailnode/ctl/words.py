@@ -23,6 +23,7 @@ from mailnode.ctl.certificate_words import CERTIFICATE_WORDS
 from mailnode.ctl.config_words import CONFIG_WORDS
 from mailnode.ctl.parts import OctetsType, Place, changed, read_password, show, shown
 from mailnode.ctl.queue_words import QUEUE_WORDS
+from mailnode.ctl.report_words import REPORT_WORDS
 from mailnode.ctl.wording import Given, Words
 
 J = TypeVar("J", Diagnosis, ZoneCheck, StoreVerified)
@@ -375,53 +376,7 @@ WORDS = {
         shown(display.policy_stats),
         options={"since": "How far back, such as 24h or 7d; by whole hours, up to 90 days."},
     ),
-    "tls.servers": Words(
-        "List how well connections to servers of other domains were encrypted in the last 90 days.",
-        shown(display.tls_servers),
-        options={"domain": "Only those of this domain."},
-    ),
-    "tls.downgrades": Words(
-        "List servers of other domains to which connections were encrypted worse than before, the last of each domain.",
-        shown(display.tls_downgrades),
-    ),
-    "tls.reports": Words(
-        "List what was counted for reports to other domains, and when they are sent.",
-        shown(display.tls_reports),
-        options={"domain": "Only those to this domain."},
-    ),
-    "tls.report": Words(
-        "Show the report to DOMAIN as it would be sent now: that of the latest day.",
-        shown(display.tls_report),
-        options={"day": "That of this day, such as 2026-11-23."},
-    ),
-    "tls.received": Words(
-        "List reports of other servers on TLS with the servers of domains here, the latest first.",
-        shown(display.received_reports),
-        options={"domain": "Only those about this domain."},
-    ),
-    "tls.received-report": Words("Show one of them, with what went wrong where.", shown(display.received_report)),
-    # DMARC
-    "dmarc.reports": Words(
-        "List the addresses that send as domains here, by the reports of other servers; those with most failures first.",
-        shown(display.dmarc_sources),
-        options={"domain": "Only those of this domain.", "failing": "Only those that fail."},
-    ),
-    "dmarc.received": Words(
-        "List reports of other servers on mail from domains here, the latest first.",
-        shown(display.received_reports),
-        options={"domain": "Only those about this domain."},
-    ),
-    "dmarc.report": Words("Show one of them, with what it says of each address.", shown(display.received_report)),
-    "dmarc.due": Words(
-        "List what was counted for reports to other domains, and when they are sent.",
-        shown(display.dmarc_due),
-        options={"domain": "Only those to this domain."},
-    ),
-    "dmarc.draft": Words(
-        "Show the report to DOMAIN as it would be sent now: that of the latest day.",
-        shown(display.dmarc_draft),
-        options={"day": "That of this day, such as 2026-11-23."},
-    ),
+    **REPORT_WORDS,
     # Mailboxes
     "mailbox.list": Words("List an account's mailboxes with their counts.", shown(display.mailboxes)),
     "mailbox.show": Words("Show one mailbox with its counts.", shown(display.record)),
