@@ -14,9 +14,9 @@ import pytest
 from fault_store import MAIL, Loop, Store
 from fault_vfs import SYNC, WRITE, Faults, FaultVFS, FaultyOs
 
+from mailnode import durable
 from mailnode.errors import DiskFull, StoreUnavailable
 from mailnode.store.blobs import file as blob_file
-from mailnode.store.disk import directories
 from mailnode.store.engines.engine import QUEUE
 from mailnode.store.engines.migrate import version, write_again
 from mailnode.store.engines.sqlite import SqliteEngine
@@ -226,7 +226,7 @@ def test_an_acknowledged_message_is_out_of_a_power_cuts_reach(memory, monkeypatc
     try:
         store = disk.open()
         monkeypatch.setattr(blob_file, "os", files)
-        monkeypatch.setattr(directories, "os", files)
+        monkeypatch.setattr(durable, "os", files)
         store.loop.run(store.deliver("m1", ("ann",), 600_000))
         assert files.trace[-5:] == ["write", "rename", "sync", "open", "sync"]  # name, file, directory
         assert any(file.name.endswith("mail-00.db-wal") for file in disk.vfs.files)

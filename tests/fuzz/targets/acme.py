@@ -111,6 +111,7 @@ def update(data: bytes) -> None:
     """Take the answer to a signed update: without the signature it does not mean that all is done."""
     bits, wire = variant(data)
     message = update_message(CHANGE, SECRET)
+    message.id = 0x6162  # chance would have it end a token now and then: less is read then of the same input
     octets = message.to_wire()
     if bits & 1:
         wire = octets[:2] + wire
