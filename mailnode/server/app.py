@@ -132,6 +132,7 @@ class Server:
         )
         self._partitions = PartitionService(self._stores)
         self._stores.mail_changed = self._mail_changed
+        self._stores.directory_changed = self._further.changed
         self._issuing = self._make_issuing(runtime)
         self._health = HealthReport(self._stores, reactor, self._renewal_trouble)
         reloading = Reloading(self._holder, self._certificates, self._stores.directory, self._further.changed)

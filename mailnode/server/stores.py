@@ -145,7 +145,9 @@ class OwnStores(Stores):
         blobs = _blobs(config, clock, threads, reserve)
         self._counters = Ephemeral(engine, clock)
         queue = Queue(engine, blobs, sent_history=config.queue.sent_history)
-        super().__init__(config, clock, hints, engine, blobs, queue, self._counters)
+        # Returns when other processes remember nothing of the directory that is not so any more.
+        self.directory_changed: Callable[[], Awaitable[object]] = self._alone
+        super().__init__(config, clock, hints, engine, blobs, queue, self._counters, lambda: self.directory_changed())
         self.suppressions = Suppressions(engine)
         self.sent = SentCounts(engine, clock)
         self.tls_results = TlsResults(engine, clock, reports=config.tls_reports is not None)
