@@ -38,6 +38,18 @@ class InUse(DomainError):
     """Something else still stands on it: a domain with addresses, a mailbox with a lease."""
 
 
+class NoSuchScript(DomainError):
+    """The account has no filter script of this name, or not that version of it any more."""
+
+
+class ScriptActive(InUse):
+    """A filter script cannot be deleted while it is the active one (RFC 5804 2.10)."""
+
+
+class BadScriptName(DomainError, ValueError):
+    """A name of a filter script that is empty, too long, or has characters that RFC 5804 1.6 forbids."""
+
+
 class NoSuchMailbox(DomainError):
     """No mailbox has this id or name, or it is not selectable, or it was deleted meanwhile."""
 
@@ -68,6 +80,14 @@ class OverQuota(DomainError):
 
 class LimitReached(DomainError):
     """A limit other than quota: keywords of an account, mailboxes, size of one message."""
+
+
+class ScriptQuotaReached(LimitReached):
+    """What an account may keep of filter scripts (RFC 5804 1.3): ``limit`` is MAXSCRIPTS or MAXSIZE."""
+
+    def __init__(self, text: str, limit: str) -> None:
+        super().__init__(text)
+        self.limit = limit
 
 
 class KeywordLimit(LimitReached):

@@ -13,6 +13,7 @@ LIVE = (
     "mta_sts",
     "published",
     "doctor",
+    "sieve",
     "queue.arc",
     "server.grace",
     "tls.certificate",

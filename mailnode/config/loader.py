@@ -43,6 +43,7 @@ from mailnode.config.schema import (
     TlsReports,
     policies,
 )
+from mailnode.config.sieve import Sieve
 from mailnode.errors import ConfigurationError
 from mailnode.values.address import domain_key
 from mailnode.values.mistakes import place, words
@@ -83,6 +84,7 @@ _SINGLE: dict[str, type[Section]] = {
     "dmarc_reports": DmarcReports,
     "judgement": Judgement,
     "doctor": Doctor,
+    "sieve": Sieve,
 }
 _LISTS: dict[str, type[Section]] = {"listener": Listener, "domain": DomainEntry, "policy": PolicyEntry}
 

@@ -35,6 +35,7 @@ from mailnode.config.file import ConfigTable
 from mailnode.config.imap import Imap
 from mailnode.config.logins import Auth
 from mailnode.config.routes import Route, Smarthost
+from mailnode.config.sieve import Sieve
 from mailnode.values import units
 from mailnode.values.dkim import DkimSettings
 from mailnode.values.sending import SendingLimits, SendingSettings
@@ -519,6 +520,7 @@ class Config(Section):
     judgement: Judgement = Judgement.model_validate({})
     policy: list[PolicyEntry] = []
     doctor: Doctor = Doctor.model_validate({})
+    sieve: Sieve = Sieve.model_validate({})
 
     def policies(self) -> list[tuple[str, PolicyEntry]]:
         """Return the policies in the order in which they are asked, each with the key it stands at."""

@@ -105,6 +105,7 @@ OTHER = {
         "backups": Path("/b"),
         "unit": "other.service",
     },
+    "sieve": {"enabled": False},
     "acme": {
         "directory": "https://other.example/directory",
         "staging": "",
@@ -166,7 +167,7 @@ def test_every_key_is_taken_over_live_or_needs_a_restart(section, key):
     assert differing and all(name.startswith(section) for name in differing)
     taken = live(before, wanted)
     if (
-        section in ("limits", "submission", "imap", "domain", "tls", "dkim", "mta_sts", "published", "doctor")
+        section in ("limits", "submission", "imap", "domain", "tls", "dkim", "mta_sts", "published", "doctor", "sieve")
         or (section, key) in LIVE_KEYS
     ):
         assert changed_keys(before, taken) == differing and changed_keys(taken, wanted) == []

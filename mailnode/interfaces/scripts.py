@@ -1,0 +1,45 @@
+"""Where accounts keep their filter scripts."""
+
+from __future__ import annotations
+
+from zope.interface import Interface
+
+from mailnode.values.scripts import ScriptInfo, ScriptQuota, ScriptVersion, StoredScript
+
+
+class IScripts(Interface):
+    """Scripts of accounts, in the partitions their mail lies in. At most one of an account is active. What is written here is
+    durable when it returns, and known to every process of this server.
+
+    All raise :class:`~mailnode.errors.NoSuchAccount` and :class:`~mailnode.errors.StoreUnavailable`.
+    """
+
+    async def listing(account_id: str) -> list[ScriptInfo]:
+        """Return all scripts of an account, by name."""
+
+    async def read(account_id: str, name: str, version: int = 0) -> StoredScript:
+        """Return a script; ``version`` 0 is the newest. :raises NoSuchScript: none of that name, or no such version any more."""
+
+    async def versions(account_id: str, name: str) -> list[ScriptVersion]:
+        """Return the versions that are kept, the newest first. :raises NoSuchScript:"""
+
+    async def check_room(account_id: str, name: str, size: int, quota: ScriptQuota) -> None:
+        """Find out whether a script of so many octets could be stored now (HAVESPACE). :raises ScriptQuotaReached:
+        :raises BadScriptName:"""
+
+    async def put(account_id: str, name: str, source: bytes, quota: ScriptQuota) -> ScriptInfo:
+        """Store a script, or a further version of it; the same source again is no new version. An active one stays active. The
+        source is not compiled here: who stores has done so. :raises ScriptQuotaReached: :raises BadScriptName:"""
+
+    async def activate(account_id: str, name: str) -> None:
+        """Make a script the only active one; "": none is. :raises NoSuchScript:"""
+
+    async def delete(account_id: str, name: str) -> None:
+        """Remove a script and its versions. :raises NoSuchScript: :raises ScriptActive: it is the active one."""
+
+    async def rename(account_id: str, old: str, new: str) -> None:
+        """Give a script another name; an active one stays active. :raises NoSuchScript: :raises AlreadyExists: the new name is
+        taken. :raises BadScriptName:"""
+
+    async def active(account_id: str) -> StoredScript | None:
+        """Return the active script. That there is none is remembered and costs nothing."""

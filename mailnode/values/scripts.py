@@ -1,0 +1,44 @@
+"""Filter scripts of accounts (RFC 5228) as they are kept and told of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+VERSIONS = 10  # of a script that stay, the one in force among them
+MAX_NAME = 512  # octets of a name, RFC 5804 1.6 asks for 128 characters
+
+
+class ScriptInfo(NamedTuple):
+    """A script of an account. ``version`` grows by one with each change of its content; ``changed``: UTC seconds of the last."""
+
+    name: str
+    size: int  # octets
+    active: bool
+    version: int
+    changed: float
+
+
+class ScriptVersion(NamedTuple):
+    """One version of a script that is kept. ``stored``: UTC seconds."""
+
+    version: int
+    size: int
+    stored: float
+
+
+class StoredScript(NamedTuple):
+    """A script with its source. ``digest``: the SHA-256 of the source, in hexadecimal digits."""
+
+    name: str
+    source: bytes
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptQuota:
+    """What an account may keep: ``size`` in octets of one script, ``total`` of all of them (older versions not counted)."""
+
+    scripts: int = 32
+    size: int = 1024 * 1024
+    total: int = 4 * 1024 * 1024
