@@ -3,7 +3,7 @@ records, and says when a record is needed no more."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from twisted.logger import Logger
 
@@ -27,10 +27,8 @@ _log = Logger()
 class DkimRotation:
     """Looks at all domains, one after the other. :meth:`stop` ends a look that is under way."""
 
-    def __init__(self, admin: Administration, changed: Callable[[], Awaitable[None]]) -> None:
-        """:param changed: awaited after each change, has other processes know of it."""
+    def __init__(self, admin: Administration) -> None:
         self._admin = admin
-        self._changed = changed
         self._stopped = False
 
     def stop(self) -> None:
@@ -82,7 +80,6 @@ class DkimRotation:
         except (AlreadyExists, NoSuchDomain):
             return  # another server of the same database made them, or an operator removed the domain
         emit(_log, "dkim.made", domain=domain.name, selectors=",".join(made), state=state)
-        await self._changed()
 
     async def _rotate(self, domain: Domain, keys: Sequence[DkimKey], now: float) -> None:
         """Make the next keys when those that sign are old enough."""
@@ -111,7 +108,6 @@ class DkimRotation:
             retired = await activate(self._admin, domain, keys, ready)
             selectors = ",".join(key.selector for key in ready)
             emit(_log, "dkim.activated", domain=domain, selectors=selectors, retired=",".join(retired))
-            await self._changed()
         seen = {key: ready_at(key, answer, now) for key, answer in waiting.items() if key not in ready}
         noted = {key.selector: at for key, at in seen.items() if at != key.ready_at}
         if noted:

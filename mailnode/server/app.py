@@ -135,12 +135,12 @@ class Server:
         self._stores.directory_changed = self._further.changed
         self._issuing = self._make_issuing(runtime)
         self._health = HealthReport(self._stores, reactor, self._renewal_trouble)
-        reloading = Reloading(self._holder, self._certificates, self._stores.directory, self._further.changed)
+        reloading = Reloading(self._holder, self._certificates, self._stores.directory)
         self.configs = ConfigApplying(
             source, started_with, self._holder, reloading, runtime.clock, runtime.threads, lambda: self._keys.begin()
         )
         self.administration = self._make_administration(runtime)
-        self._keys = DkimRotation(self.administration, self._further.changed)
+        self._keys = DkimRotation(self.administration)
         self._doctoring = Doctoring(
             lambda: self.config,
             self._process,

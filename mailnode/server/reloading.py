@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,14 +45,10 @@ class Reloading:
         holder: Holder,
         certificates: CertificateStore,
         directory: IDirectory,
-        changed: Callable[[], Awaitable[None]],
     ) -> None:
-        """:param changed: returns when every process knows that
-        the directory has changed."""
         self._holder = holder
         self._certificates = certificates
         self._directory = directory
-        self._changed = changed
         self._one_at_a_time = Places()
 
     async def take(self, read: Callable[[], Config]) -> Changes:
@@ -84,6 +80,4 @@ class Reloading:
             applied = [key for key in applied if not key.startswith("tls.")] + ["tls"]
         if applied:
             self._holder.swap(taken)
-        if taken.domain != config.domain:
-            await self._changed()
         return applied, changed_keys(taken, wanted)

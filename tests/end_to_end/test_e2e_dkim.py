@@ -174,10 +174,7 @@ def test_a_key_signs_when_a_resolver_tells_its_record(tmp_path):
         clock = SimpleNamespace(seconds=lambda: NOW)
         admin = replace(opened, dns=BlockingLookup(lambda: [f"127.0.0.1:{port}"]), clock=clock)
 
-        async def changed():
-            pass
-
-        rotation = DkimRotation(admin, changed)
+        rotation = DkimRotation(admin)
         run_now(rotation.begin())
         made = run_now(domain_dkim_rotate(admin, "mailnode.test"))
         lines = [f"txt-record={key['name']}," + text_pieces(key["text"]) for key in made if key["state"] == "next"]

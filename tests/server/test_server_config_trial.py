@@ -32,7 +32,7 @@ class Host:
         self.clock = Clock()
         self.clock.advance(1000)
         self.source = ConfigSource(self.file, None)
-        self.told, self.taken = 0, []
+        self.taken = []
         self.write(50)
 
     def write(self, hops, more=""):
@@ -41,7 +41,7 @@ class Host:
     def start(self):
         chosen = self.source.choose(self.clock.seconds(), starting=True)
         self.holder = Holder(chosen.config)
-        reloading = Reloading(self.holder, CertificateStore([], self.clock), Kept(), self.changed)
+        reloading = Reloading(self.holder, CertificateStore([], self.clock), Kept())
         self.applying = ConfigApplying(
             self.source, chosen, self.holder, reloading, self.clock, CallingThread(), self.taken_over
         )
@@ -50,9 +50,6 @@ class Host:
 
     async def taken_over(self):
         self.taken.append(self.hops)
-
-    async def changed(self):
-        self.told += 1
 
     def crash(self):
         self.applying.stop()

@@ -4,8 +4,10 @@ import os
 import pickle
 from ipaddress import ip_network
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import StringTransport
@@ -13,6 +15,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailnode.config.demo import demo_config
+from mailnode.config.schema import Config
+from mailnode.config.sieve import Sieve
 from mailnode.errors import NoSuchMailbox, OverQuota, Refused, StoreUnavailable
 from mailnode.net.frames import MAX_FRAME, FrameReader, FrameTooLong, frame
 from mailnode.net.pickled import NotAllowed, dumps
@@ -253,3 +257,22 @@ class LinkTests(SynchronousTestCase):
             ends.links[0].dataReceived(octets)
             self.assertTrue(ends.transports[0].disconnected)
         self.assertEqual(len(self.flushLoggedErrors()), 4)
+
+
+def sections(model):
+    """All models that a model has in its fields, and theirs."""
+    yield model
+    for field in model.model_fields.values():
+        waiting = [field.annotation]
+        while waiting:
+            one = waiting.pop()
+            waiting += get_args(one)
+            if isinstance(one, type) and issubclass(one, BaseModel):
+                yield from sections(one)
+
+
+def test_a_whole_configuration_can_be_handed_over():
+    known = set(sections(Config))
+    assert {Config, Sieve} <= known
+    for section in known:
+        assert loads(dumps(section)) is section

@@ -14,6 +14,7 @@ _ROOMS = (
     "mailnode.config.imap",
     "mailnode.config.acme",
     "mailnode.config.doctor",
+    "mailnode.config.sieve",
     "mailnode.errors",
     "mailnode.server.processes.handover",
 )
