@@ -38,6 +38,7 @@ from mailnode.store.facades.policy_tally import PolicyTally
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.queue_remote import RemoteQueue
 from mailnode.store.facades.received_reports import ReceivedReports
+from mailnode.store.facades.scripts import Scripts
 from mailnode.store.facades.search_index import SearchIndex
 from mailnode.store.facades.sent_counts import SentCounts
 from mailnode.store.facades.store_check import StoreCheck
@@ -86,6 +87,7 @@ class Stores:
         )
         self.deleted = Undelete(engine, blobs, self.mail.partition, clock, hints)
         self.directory = Directory(engine, tell_others=tell_others)
+        self.scripts = Scripts(engine, self.mail.partition, self.directory, clock)
         self.filters = Filters(engine, self.mail.partition, config.server.partitions, clock)
         self.index = SearchIndex(engine, self.mail.partition, config.server.partitions)
         self.sts_policies = StsPolicies(engine)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from mailnode.errors import BadScriptName
+from mailnode.values.composed import compose
 
 VERSIONS = 10  # of a script that stay, the one in force among them
 MAX_NAME = 512  # octets of a name, RFC 5804 1.6 asks for 128 characters
@@ -42,3 +46,19 @@ class ScriptQuota:
     scripts: int = 32
     size: int = 1024 * 1024
     total: int = 4 * 1024 * 1024
+
+
+# RFC 5804 1.6: no controls, and neither LINE nor PARAGRAPH SEPARATOR. A lone surrogate is no character.
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def script_name(text: str) -> str:
+    """Return a name as scripts are kept by: composed (NFC). :raises BadScriptName:"""
+    if not text:
+        raise BadScriptName("it is empty")
+    if _FORBIDDEN.search(text):
+        raise BadScriptName("it has control characters or line separators")
+    name = compose(text)
+    if len(name.encode("utf-8")) > MAX_NAME:
+        raise BadScriptName(f"it has more than {MAX_NAME} octets")
+    return name

@@ -58,6 +58,7 @@ class Directory:
         self._epoch = 0  # grows whenever the cache is dropped: an answer read before is not put in after
         self._version: int | None = None  # of the directory, as far as this process knows
         self._callbacks: list[Callable[[str], None]] = []
+        self._forgetting: list[Callable[[], object]] = []
 
     # look-ups
 
@@ -190,6 +191,18 @@ class Directory:
     def _forget(self) -> None:
         self._epoch += 1
         self._cache.clear()
+        for forget in self._forgetting:
+            forget()
+
+    def on_forget(self, forget: Callable[[], object]) -> None:
+        """Have ``forget`` called, as long as this object lives, whenever answers are dropped: for what else a process remembers
+        that other processes change, and tell of by :meth:`touch`. What is being read when it is called may be old."""
+        self._forgetting.append(forget)
+
+    async def touch(self) -> None:
+        """Have every process forget as after a change of the directory; none of its rows becomes another one. The others are
+        told when this returns, as after any change. :raises StoreUnavailable:"""
+        await self._change(directory_rows.touch)
 
     def _tell(self, account_ids: Sequence[str]) -> None:
         for account_id in account_ids:

@@ -47,6 +47,11 @@ def next_version(tx: Transaction) -> int:
     return int(tx.execute("UPDATE directory_version SET number = number + 1 WHERE one = 1 RETURNING number")[0][0])
 
 
+def touch(tx: Transaction) -> Changed[None]:
+    """Take a version for a change of what is kept elsewhere."""
+    return Changed(None, next_version(tx))
+
+
 # domains
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mailnode.store.engines.engine import Transaction, of_account
-from mailnode.store.units import accounts, mailbox_tree, newer_facts
+from mailnode.store.units import accounts, mailbox_tree, newer_facts, script_rows
 from mailnode.store.units.accounts import INBOX_ID, add_mailbox, touch, untouch
 from mailnode.store.units.arrivals import PLACEMENT
 from mailnode.store.units.newer_facts import NewerFacts
@@ -42,7 +42,7 @@ def mend(tx: Transaction, account_id: str, now: int) -> list[str]:
         mended += _note(tx, account_id, lost, now)
     mended += references(tx, account_id) + _strays(tx, account_id)
     recovered = _recover(tx, account_id, modseq, now)
-    mended += recovered + _counts(tx, account_id)
+    mended += recovered + _counts(tx, account_id) + script_rows.mend(tx, account_id)
     if not made and not recovered:
         untouch(tx, account_id)  # nothing that a session was told of is another
     return mended

@@ -17,7 +17,7 @@ GRACE = 2 * 86_400  # seconds a blob file stands without reference before it goe
 ROWS = 300  # placements one unit removes, with their messages
 _OF_ACCOUNT = (
     *("mailbox", "retired_name", "subscription", "thread_ref", "applied", "lease", "stage", "annotation"),
-    *("mailbox_right", "own_flag", "set_aside"),
+    *("mailbox_right", "own_flag", "set_aside", "script", "active_script"),
     *("filter", "filter_word", "filter_message", "reputation", "search_terms", "search_segment"),
 )
 

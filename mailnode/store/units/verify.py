@@ -9,7 +9,7 @@ from typing import NamedTuple
 from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import Transaction
 from mailnode.store.search.segments import Zone
-from mailnode.store.units import search_index
+from mailnode.store.units import script_rows, search_index
 from mailnode.store.units.arrivals import FACTS, REFERENCE, decode_ref
 from mailnode.values.blob import BlobRef
 from mailnode.values.flags import DELETED, SEEN
@@ -74,6 +74,10 @@ _RULES = {
         " AND NOT EXISTS (SELECT 1 FROM blob b WHERE b.blob_id = m.blob_id)"
         " AND NOT EXISTS (SELECT 1 FROM set_aside s WHERE s.account_id = m.account_id AND s.message_id = m.message_id)"
     ),
+    "an active script that is not there": (
+        "SELECT name FROM active_script a WHERE account_id = ? AND NOT EXISTS (SELECT 1 FROM script s"
+        " WHERE s.account_id = a.account_id AND s.name = a.name)"
+    ),
     "an id of a message that is given out again": (
         "SELECT m.message_id FROM message m JOIN account a ON a.account_id = m.account_id"
         " WHERE m.account_id = ? AND m.message_id >= a.next_message"
@@ -91,6 +95,7 @@ def account(tx: Transaction, account_id: str) -> list[str]:
     for what in _RULES:
         faults += [f"{what}: {row}" for row in select(tx, what, account_id, 10)]
     faults += [f"facts whose blob has no reference: {row}" for row in unreferenced_facts(tx, account_id)[:10]]
+    faults += [f"a script that is damaged: {row}" for row in script_rows.damaged(tx, account_id)[:10]]
     wrong, usage = counted(tx, account_id)
     faults += [f"mailbox {mailbox_id} counts {counts}, has {found}" for mailbox_id, (counts, found) in wrong.items()]
     if usage is not None:
