@@ -92,6 +92,14 @@ class ImapLink:
         except ssl.SSLCertVerificationError as error:
             self.close()
             raise SourceFailed(f"{self._place.host}: its certificate is not right: {error.verify_message}") from None
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError):
+            self.close()
+            raise LinkLost("TLS: the connection was closed") from None
+        except ssl.SSLError as error:  # another try would end alike
+            self.close()
+            raise SourceFailed(
+                f"{self._place.host}: no TLS with what answers at port {self._place.port}: {error.reason}"
+            ) from None
         except OSError as error:
             self.close()
             raise LinkLost(f"TLS: {error.strerror or error}") from None

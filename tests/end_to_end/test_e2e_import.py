@@ -282,7 +282,7 @@ def test_the_end_of_either_side_in_the_middle_loses_nothing_and_brings_nothing_t
         for number in range(120):
             append(old, "INBOX", "()", message(f"m {number}", ("x" * 70 + "\r\n") * 700))
     # After the first of two batches it waits: so long that it stands there when it is ended, and for the server a while.
-    words = arguments(node, dovecot, user, *secret, "--rate", "400K" if dies == "server" else "20K")
+    words = arguments(node, dovecot, user, *secret, "--rate", "1500K" if dies == "server" else "20K")
     running = started(node, words)
     try:
         wait_for(lambda: count(node, user) > 0, "the first messages")

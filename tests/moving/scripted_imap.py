@@ -71,13 +71,13 @@ class ScriptedImap:
                 return
             client.sendall(self.says.get("GREETING", b"* OK ready\r\n"))
             for line in lines:
-                tag, verb, rest = (line.rstrip(b"\r\n").split(b" ", 2) + [b""])[:3]
+                tag, verb, rest = (line.rstrip(b"\r\n").split(b" ", 2) + [b"", b""])[:3]
                 if verb == b"UID":
                     verb, _, rest = rest.partition(b" ")
                 while found := re.search(rb"\{([0-9]+)\}\Z", rest):
                     client.sendall(b"+ go on\r\n")
                     rest = rest[: found.start()] + b'"' + lines.read(int(found[1])) + b'"' + lines.readline().rstrip()
-                name = verb.decode().upper()
+                name = verb.decode("latin-1").upper()
                 if name == "FETCH" and b"BODY.PEEK[]" in rest:
                     name = "CONTENT"
                 self.commands.append((name, rest))

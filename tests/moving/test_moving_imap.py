@@ -328,6 +328,13 @@ def test_no_password_is_said_where_it_is_not_taken_and_no_tls_begun_that_is_not_
     assert asked(server, "LOGIN") == []
 
 
+def test_what_speaks_no_tls_is_told_at_once(alice, serve, waited):
+    server = serve({b"INBOX": several(1)})
+    stopped = bring(alice, server, "--tls", "implicit", code=1)["stopped"]
+    assert f"no TLS with what answers at port {server.port}" in stopped
+    assert waited == []
+
+
 def test_the_rate_is_kept(alice, serve, waited):
     server = serve({b"INBOX": several(3)})
     bring(alice, server, "--rate", "100")
