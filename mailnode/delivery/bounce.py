@@ -22,7 +22,8 @@ from mailnode.interfaces.delivery import IDelivery, IForwarding, ISigner
 from mailnode.interfaces.queue import IBouncer
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.store import IBlobs, IQueueStore
-from mailnode.message.compose import DsnRecipient, dsn, message_id
+from mailnode.message.compose import message_id
+from mailnode.message.dsn import DsnRecipient, dsn
 from mailnode.message.headers import header_end
 from mailnode.values.address import Address, parse_address
 from mailnode.values.attempt import Fate

@@ -28,7 +28,7 @@ MAY_SEE = {
     "pop3": PROTOCOL,
     "auth": SESSION_SIDE,
     "policy": SESSION_SIDE,
-    "delivery": SESSION_SIDE,
+    "delivery": {"sieve"} | SESSION_SIDE,
     "queue": SESSION_SIDE,
     "upkeep": SESSION_SIDE,
     "web": SESSION_SIDE,

@@ -9,17 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailnode.message.compose import (
-    KINDS,
-    DsnRecipient,
     date_field,
     delivered_to,
     delivery_prefix,
-    dsn,
     message_id,
     message_id_field,
     received,
     return_path,
 )
+from mailnode.message.dsn import KINDS, DsnRecipient, dsn
 from mailnode.message.headers import fields, header_end
 from mailnode.message.scanner import scan
 from mailnode.values.address import Address

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from email.header import Header
 
 from mailnode.message.words import clean
+from mailnode.message.written_text import field_body
 from mailnode.sieve.constructs import (
     ArgumentKind,
     Checking,
@@ -23,7 +23,6 @@ from mailnode.sieve.run import ScriptRun
 
 _NAME = re.compile(r"[!-9;-~]{1,200}\Z")  # RFC 5322 2.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_LINE = 78  # characters; RFC 5322 2.1.1
 PROTECTED = frozenset({"received", "auto-submitted"})  # RFC 5293 6: may not be taken out
 OURS = frozenset({"received", "return-path", "delivered-to", "authentication-results"})  # may not be added
 
@@ -43,11 +42,7 @@ def header_line(name: str, value: str) -> HeaderLine:
     text = clean(value).strip(" \t")
     if _CONTROL.search(text):
         raise ScriptFailed(f"the value of {name} has a line end or another control character")
-    if text.isascii() and len(name) + 2 + len(text) <= _LINE:
-        body = text.encode()
-    else:
-        charset = "us-ascii" if text.isascii() else "utf-8"
-        body = Header(text, charset, header_name=name, maxlinelen=_LINE).encode(linesep="\r\n").encode()
+    body = field_body(name, text)
     raw = name.encode() + b": " + body + b"\r\n"
     return HeaderLine(name.encode(), raw, b" " + body + b"\r\n")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 
 from mailnode.errors import BadAddress
-from mailnode.message.addresses import MAX_ADDRESSES, Mailbox, mailboxes, parse_addresses
 from mailnode.message.words import clean
+from mailnode.message.written_text import given_entity, read_addresses
 from mailnode.sieve.actions import RejectMessage, VacationReply
 from mailnode.sieve.addresses import field_addresses
 from mailnode.sieve.constructs import (
@@ -21,7 +21,6 @@ from mailnode.sieve.constructs import (
 from mailnode.sieve.copies import check_copy, filed_copy
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.run import ScriptRun
-from mailnode.values.address import parse_address
 
 DAY = 86_400
 DEFAULT_DAYS = 7
@@ -59,6 +58,11 @@ def _reply(run: ScriptRun, call: ScriptCall) -> VacationReply:
     reason = clean(run.text(call, "reason"))
     if len(reason) > MAX_REASON:
         raise ScriptFailed(f"the answer is longer than {MAX_REASON} characters")
+    try:
+        if mime:
+            given_entity(reason)
+    except ValueError as error:
+        raise ScriptFailed(f"no answer can be made of what is said: {error}") from None
     return VacationReply(
         reason,
         period(call),
@@ -121,15 +125,10 @@ def unanswered(run: ScriptRun, addresses: tuple[str, ...]) -> str:
 
 def is_mailbox(text: str) -> bool:
     """Whether a text is an address, or several (RFC 5230 4.3)."""
-    if any(c < " " or c == "\x7f" for c in text):
-        return False
-    boxes = parse_addresses(text.encode("utf-8", "replace"), MAX_ADDRESSES)
     try:
-        for box in mailboxes(boxes):
-            parse_address(f"{box.local.decode('utf-8', 'replace')}@{box.domain.decode('utf-8', 'replace')}")
+        return not any(c < " " or c == "\x7f" for c in text) and bool(read_addresses(text))
     except BadAddress:
         return False
-    return bool(boxes) and all(isinstance(box, Mailbox) for box in boxes)
 
 
 def _check(checking: Checking, call: ScriptCall) -> None:
@@ -137,6 +136,11 @@ def _check(checking: Checking, call: ScriptCall) -> None:
     for text in call.constants(":from"):
         if not is_mailbox(text):
             checking.refuse(call, ":from", f'"{text[:80]}" is no address')
+    for text in call.constants("reason") if call.has(":mime") else ():
+        try:
+            given_entity(text)
+        except ValueError as error:
+            checking.refuse(call, "reason", f"no answer can be made of this: {error}")
 
 
 EXTENSIONS = (
