@@ -14,7 +14,7 @@ ROOT = Path(mailnode.__file__).parent
 CHECKOUT = Path(__file__).parents[2]
 FOLDERS = ("smtp/wire", "imap/wire", "imap/commands", "pop3/wire", "policy/wire", "message")
 # They write what is sent.
-READ_NOTHING = {f"message/{name}.py" for name in ("dkim_keys", "dmarc_report", "notices", "report_mail", "tls_report")}
+READ_NOTHING = {f"message/{name}.py" for name in ("dkim_keys", "dmarc_report", "report_mail", "tls_report")}
 AT_IMPORT = {"imap/commands/collected.py"}
 
 # Elsewhere a module reads octets or text that calls one of these, or is given octets by one of these names.

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from mailnode.delivery.sieve_mail import (
+    FilteredMail,
+    NewMail,
+    failure_mail,
+    notification_mail,
+    refusal_mail,
+    refusal_reply,
+    vacation_mail,
+    was_redirected,
+)
+from mailnode.message.headers import field_names, header_end
+from mailnode.sieve.actions import NotifySomebody, RejectMessage, VacationReply
 from mailnode.sieve.checker import compile_script
 from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
-from mailnode.sieve.faults import ScriptRefused
+from mailnode.sieve.faults import ScriptRefused, ValueRefused
 from mailnode.sieve.interpreter import outcome, run_script
 from mailnode.sieve.limits import ScriptLimits
+from mailnode.sieve.mailto import parse_mailto
 from mailnode.sieve.parser import parse
 from mailnode.sieve.writer import write
+from mailnode.values.address import Address
 from tests.fuzz.target import Target, variant
 
 SCRIPTS = Path(__file__).parents[2] / "sieve/chosen_scripts.txt"
@@ -53,6 +67,42 @@ def message(data: bytes) -> None:
     _run(REQUIRE.encode() + LOOKS_AT_ALL + change, content)
 
 
+def sent(data: bytes) -> None:
+    """Write mail about a message whose header is these octets, with them as what a script says; nothing of them becomes a field."""
+    said = data.decode("utf-8", "replace")
+    about = FilteredMail(data, Address("a", "b.test"), Address("c", "d.test"))
+    new = NewMail("<1@d.test>", 1_700_000_000.0, "d.test")
+    was_redirected(data, about.recipient)
+    made = [
+        failure_mail(about.recipient, said, said, about, new),
+        refusal_mail(RejectMessage(said, False), about, new, data),
+        refusal_mail(RejectMessage(said, True), about, new, None),
+    ]
+    for mime in (False, True):
+        made.append(vacation_mail(VacationReply(said, 1, said, said, said, mime=mime), about, new, True))
+    for content in filter(None, made):
+        names = field_names(content[: header_end(content)])
+        assert MADE.issuperset(name for name in names if not name.startswith(b"content-")), names
+        assert len(set(names)) == len(names), names
+    reply = refusal_reply(RejectMessage(said, True))
+    assert reply is not None and all(line.isascii() and line.isprintable() for line in reply.lines)
+
+
+def uri(data: bytes) -> None:
+    """Read a URI of mail, and write the notification it asks for."""
+    text = data.decode("utf-8", "replace")
+    told = parse_mailto(text)
+    about = FilteredMail(MESSAGE, Address("a", "b.test"), Address("c", "d.test"))
+    action = NotifySomebody(text, told.recipients, told.subject, told.body, text)
+    content = notification_mail(action, about, NewMail("<1@d.test>", 0.0, "d.test"), about.recipient, True)
+    names = field_names(content[: header_end(content)])
+    assert names.count(b"from") == names.count(b"auto-submitted") == names.count(b"content-type") == 1, names
+    assert not {b"bcc", b"sender", b"received", b"resent-to"}.intersection(names), names
+
+
+MADE = frozenset(
+    b"from to subject date message-id in-reply-to references auto-submitted mime-version".split()
+)  # fields that mail of ours has, beside those of its content
 LINES = tuple(line.encode() for line in SCRIPTS.read_text(encoding="utf-8").splitlines())
 WORDS = (
     b"if ",
@@ -92,5 +142,29 @@ TARGETS = (
             b"?=",
         ),
         held=1024 * 1024,
+    ),
+    Target(
+        "sieve-sent",
+        sent,
+        (
+            MESSAGE,
+            b"Subject: =?utf-8?q?a=0D=0ABcc:?= b\r\nMessage-ID: <a@b>\r\nReferences: <c@d> <e@f>\r\nIn-Reply-To: <g@h>\r\n\r\n",
+            b"Original-Recipient: rfc822; a@b.test\r\nX-Sieve-Redirected-From: c@d.test\r\nDelivered-To: x@y\r\n\r\n",
+            b"Content-Type: text/html; charset=utf-8\r\nSubject: x\r\n\r\n<p>\xc3\xa4",
+            b'"A \xc3\xa4" <a@b.test>, b@c.test',
+        ),
+        words=(b"Subject:", b"Message-ID: <", b"Content-Type: ", b"\r\nBcc: ", b"\r\n\r\n", b"=?utf-8?q?", b"\xc2\x85"),
+        held=2 * 1024 * 1024,
+    ),
+    Target(
+        "sieve-uri",
+        uri,
+        (
+            b"mailto:a@b.test",
+            b"mailto:a@b.test,c@d.test?to=e@f.test&cc=g@h.test&bcc=i@j.test&subject=x%0D%0ABcc:&body=y&x-a=z&importance=high",
+            b"MAILTO:%22a%20b%22@c.test?from=x@y.test&received=z&references=%3Ca@b%3E",
+        ),
+        (ValueRefused,),
+        (b"mailto:", b"?", b"&", b"=", b"%0D%0A", b"%00", b"%C3%A4", b"subject=", b"to=", b"x-a=", b"@b.test"),
     ),
 )
