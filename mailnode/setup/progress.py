@@ -30,6 +30,10 @@ class Progress:
         """Return what is remembered; "": nothing."""
         return self._known.get(kind, {}).get(name, "")
 
+    def names(self, kind: str) -> tuple[str, ...]:
+        """Return what something of a kind is remembered of."""
+        return tuple(self._known.get(kind, {}))
+
     def remember(self, kind: str, name: str, value: str) -> None:
         """Remember it, on disk. :raises OSError:"""
         if self.value(kind, name) == value:

@@ -15,6 +15,8 @@ from mailnode.setup.progress import Progress
 from mailnode.values.address import Address, parse_address
 from mailnode.values.item import Item
 
+PAGES = "pages"  # what is remembered of domains whose pages are shown under names of theirs
+
 
 class Operations(Protocol):
     """The operations of the server, or of its store while it does not run, done with the rights of the user who serves."""
@@ -89,6 +91,15 @@ class Surrounded:
         """The address that this machine was set up for at first: a later one changes nothing of the configuration."""
         kept = self.progress.value("first", "address")
         return parse_address(kept) if kept else self.address
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The domains whose pages are shown under names of theirs, the first before all others."""
+        return tuple(dict.fromkeys([self.first.domain_key, *self.progress.names(PAGES)]))
+
+    def remember_pages(self) -> None:
+        """Take this domain among them. :raises OSError:"""
+        self.progress.remember(PAGES, self.domain, "shown")
 
     def write(self, path: Path, content: str, mode: int, owner: Owner | None = None) -> None:
         """Write a file that is not there with this content yet; what is there is copied beside first. :raises OSError:"""

@@ -17,7 +17,7 @@ class WebPlaces:
     """What snippets are made of."""
 
     host: str
-    domain: str
+    domains: tuple[str, ...]
     webroot: Path
     certificate: Path
     key: Path
@@ -26,8 +26,12 @@ class WebPlaces:
     @property
     def names(self) -> tuple[str, ...]:
         """The names under which these pages are asked for."""
-        extra = tuple(f"{label}.{self.domain}" for label in WEB_HOSTS)
-        return (self.host, *extra)
+        return (self.host, *(name for domain in self.domains for name in web_hosts(domain)))
+
+
+def web_hosts(domain: str) -> tuple[str, ...]:
+    """Return the names of a domain under which pages are asked for."""
+    return tuple(f"{label}.{domain}" for label in WEB_HOSTS)
 
 
 def _escaped(path: Path) -> str:

@@ -29,6 +29,7 @@ class FakeMachine:
         self.addresses: tuple[str, ...] = ("198.51.100.7",)
         self.dns: dict[tuple[str, str], tuple[str, ...]] = {}
         self.failed_names: set[str] = set()
+        self.secure_names: set[str] = set()  # of which the resolver checked signatures
         self.at_servers: dict[str, dict[tuple[str, str], tuple[str, ...]]] = {}  # by the server's address
         self.ran: list[list[str]] = []
         self.results: dict[str, ProgramRan] = {}  # by the first word
@@ -66,7 +67,8 @@ class FakeMachine:
 
     def _answer(self, known, question):
         failed = question.name in self.failed_names
-        return DnsAnswer(() if failed else known.get((question.name, question.type), ()), failed)
+        values = () if failed else known.get((question.name, question.type), ())
+        return DnsAnswer(values, failed, question.name in self.secure_names)
 
     def update_zone(self, server, change):
         self.updates.append((server, change))
@@ -168,8 +170,12 @@ class FakeServer:
     def certificate_list(self):
         return {"certificates": self.certificates}
 
+    def configured_names(self):
+        """What [acme] says at the moment: a test puts it there."""
+        return ["mail.example.org"]
+
     def certificate_renew(self):
-        self.certificates = [{"names": ["mail.example.org"], "not_after": "2027-01-01T00:00:00Z"}]
+        self.certificates = [{"names": self.configured_names(), "not_after": "2027-01-01T00:00:00Z"}]
 
     def account_show(self, address):
         if address not in self.accounts:

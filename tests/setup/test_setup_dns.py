@@ -200,6 +200,51 @@ def test_with_a_key_what_is_missing_is_published(keyed):
     assert len(keyed.machine.updates) == 1
 
 
+PINS = ("3 1 1 " + "ab" * 32, "3 1 1 " + "cd" * 32)  # of the key in use, and of the next
+
+
+@pytest.fixture
+def pinned(keyed):
+    """A zone that is signed, and a certificate that an authority gave."""
+    keyed.given |= {"acme": "yes"}
+    keyed.server.certificate_renew()
+    keyed.server.records = [
+        {"name": "_25._tcp.mail.example.org", "type": "TLSA", "value": value, "why": "pin"} for value in PINS
+    ]
+    keyed.machine.dns["mail.example.org", "A"] = ("198.51.100.7",)
+    keyed.machine.secure_names = {"mail.example.org"}
+    return keyed
+
+
+def pin(world):
+    return run(world, replace(records.PINS_ITEM, needs=()))["dns-pins"]
+
+
+def test_pins_are_published_where_the_zone_is_signed_and_those_of_other_keys_stay(pinned):
+    name = "_25._tcp.mail.example.org", "TLSA"
+    pinned.machine.at_servers[SERVER][name] = ("3 1 1 " + "00" * 32, PINS[0])
+    found = pin(pinned)
+    assert found.state is DONE and "stand in the zone" in found.seen
+    [(_, change)] = pinned.machine.updates
+    assert [one.value for one in change.add] == [PINS[1]] and change.remove == ()
+    assert pin(pinned) == found and len(pinned.machine.updates) == 1
+
+
+@pytest.mark.parametrize("lacks", ["signatures", "key"])
+def test_pins_are_written_alone_where_nobody_would_believe_them_or_nothing_may_be_changed(pinned, lacks):
+    if lacks == "key":
+        pinned.given["dns_key_file"] = "none"
+    else:
+        pinned.machine.secure_names = set()
+    assert pin(pinned).state is DONE and pinned.machine.updates == []
+    assert PINS[1] in (pinned.places.records / "example.org.txt").read_text()
+
+
+def test_servers_that_say_nothing_of_pins_are_not_taken_for_having_none(pinned):
+    pinned.machine.failed_names = {"_25._tcp.mail.example.org"}
+    assert pin(pinned).state is WAITING and pinned.machine.updates == []
+
+
 def test_what_differs_is_replaced_only_when_that_was_answered(keyed):
     keyed.machine.at_servers[SERVER] |= WANTED | {
         ("mail.example.org", "A"): ("192.0.2.99",),

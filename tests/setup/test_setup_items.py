@@ -343,6 +343,74 @@ def test_authorities_are_told_an_address_in_ascii_or_none(world, address, contac
     assert acme_table(world.around(address), (), None)["contact"] == contact
 
 
+def led_here(*domains):
+    hosts = ("mta-sts", "autoconfig", "autodiscover")
+    return [
+        {"name": f"{host}.{domain}", "type": "CNAME", "value": "mail.example.org", "why": "pages"}
+        for domain in domains
+        for host in hosts
+    ]
+
+
+@pytest.fixture
+def another(ready):
+    """A server for example.org with a certificate; what is returned runs setup for example.net, whose records lead here."""
+    ready.given |= {"acme": "yes"}
+    ready.machine.dns["example.net", "NS"] = ready.machine.dns["example.org", "NS"]
+    ready.server.configured_names = lambda: ["mail.example.org", *load(ready.places.config).acme.names]
+    ready.server.records = led_here("example.org")
+    ready.machine.at_servers["203.0.113.53"] = {
+        (one["name"], "CNAME"): (one["value"],) for one in led_here("example.org", "example.net")
+    }
+    assert run(ready)["certificate"].state is DONE
+    ready.server.records = led_here("example.net")
+
+    def again():
+        return {item.name: item for item in go_through(ITEMS, ready.around("you@example.net"))}
+
+    return again
+
+
+def test_the_certificate_is_for_the_pages_of_another_domain_too_once_dns_leads_them_here(ready, another):
+    at = ready.machine.at_servers["203.0.113.53"]
+    ready.machine.at_servers["203.0.113.53"] = {}
+    assert another()["certificate"].state is WAITING
+    assert "mta-sts.example.net" not in load(ready.places.config).acme.names
+    ready.machine.at_servers["203.0.113.53"] = at
+    found = another()
+    assert found["certificate"].state is DONE and "autoconfig.example.net" in found["certificate"].seen
+    assert {"mta-sts.example.org", "mta-sts.example.net"} <= set(load(ready.places.config).acme.names)
+    before = ready.places.config.read_bytes()
+    assert another()["configuration"].state is DONE
+    ready.server.records = led_here("example.org")
+    assert run(ready)["configuration"].state is DONE and ready.places.config.read_bytes() == before
+
+
+def test_a_configuration_changed_by_hand_is_left_and_what_it_lacks_is_said(ready, another):
+    ready.places.config.write_text(ready.places.config.read_text() + "\n# mine\n")
+    before = ready.places.config.read_bytes()
+    found = another()["certificate"]
+    assert found.state is TO_DO and '"mta-sts.example.net", "autoconfig.example.net"' in found.mend
+    assert ready.places.config.read_bytes() == before
+
+
+def test_a_name_that_a_wildcard_is_for_is_not_asked_for_again(ready, another):
+    ready.server.configured_names = lambda: ["mail.example.org", "*.example.net"]
+    ready.server.certificate_renew()
+    before = ready.places.config.read_bytes()
+    assert another()["certificate"].state is DONE and ready.places.config.read_bytes() == before
+
+
+def test_more_names_than_a_certificate_takes_are_said_and_nothing_is_changed(ready, another, monkeypatch):
+    from mailnode.setup.items import issued
+
+    monkeypatch.setattr(issued, "MAX_NAMES", 5)
+    before = ready.places.config.read_bytes()
+    found = another()["certificate"]
+    assert found.state is TO_DO and "takes 5 names" in found.mend
+    assert ready.places.config.read_bytes() == before and another()["configuration"].state is DONE
+
+
 def test_an_authority_that_refuses_is_told_in_its_words(ready):
     ready.given |= {"acme": "yes"}
     ready.server.refuses["certificate.renew"] = "mail.example.org: the authority did not find the page"

@@ -80,7 +80,7 @@ def test_what_the_server_gets_is_where_the_snippets_say(world):
 def places(tmp_path):
     certificate, key = tmp_path / "c.pem", tmp_path / "k.pem"
     write_self_signed(certificate, key, ["mail.example.org"], 1_790_000_000.0)
-    return WebPlaces("mail.example.org", "example.org", tmp_path / "webroot", certificate, key, True)
+    return WebPlaces("mail.example.org", ("example.org", "example.net"), tmp_path / "webroot", certificate, key, True)
 
 
 @pytest.mark.parametrize("folder", ["plain", 'odd ;{"# folder'])
@@ -101,4 +101,5 @@ def test_every_snippet_has_all_names_and_no_page_that_is_for_us_alone(tmp_path):
         text = snippet(places(tmp_path))
         for host in ("mail", "mta-sts", "autoconfig", "autodiscover"):
             assert f"{host}.example.org" in text, (name, host)
+            assert host == "mail" or f"{host}.example.net" in text, (name, host)
         assert "/health" not in text and "/metrics" not in text and Path(tmp_path / "webroot").name in text

@@ -8,11 +8,8 @@ import stat
 from collections.abc import Sequence
 from enum import Enum, auto
 from pathlib import Path
-from typing import cast
 from urllib.parse import urlsplit
 
-from mailnode.admin.certificates import IssuedCertificate, RenewalReport
-from mailnode.admin.operations import OperationFailed
 from mailnode.config.file import ConfigTable
 from mailnode.setup.answers import Question, yes_or_no
 from mailnode.setup.items.system_user import serving_owner
@@ -22,7 +19,7 @@ from mailnode.setup.words import HOST_NAME
 from mailnode.values.address import Address
 from mailnode.values.item import Item, ItemState
 
-NAME, ISSUED = "certificate-files", "certificate"
+NAME = "certificate-files"
 _ASCII_MAILBOX = re.compile(r"[A-Za-z0-9.+_-]+@[A-Za-z0-9.-]+")
 KEY_MODE = 0o640  # for root, and the group of the server to read
 
@@ -141,43 +138,6 @@ def _is_given(around: Surrounded, key: Path) -> bool:
     return found.st_gid == owner.gid and stat.S_IMODE(found.st_mode) == KEY_MODE
 
 
-# Issued
-
-
-def has_lasting_key(around: Surrounded) -> bool:
-    """Whether the key of the certificate in use is one to be pinned in DNS: not one that is about to be replaced."""
-    return source(around) is Source.OWN or (source(around) is Source.AUTHORITY and bool(_issued(around)))
-
-
-def _issued(around: Surrounded) -> list[IssuedCertificate]:
-    report = cast(RenewalReport, around.operate("certificate.list", {}))
-    return [one for one in report["certificates"] if one["not_after"]]
-
-
-def _look_at_issued(around: Surrounded) -> Item:
-    if source(around) is Source.OWN:
-        return Item(ISSUED, ItemState.SKIPPED, "you look after your own certificate")
-    if source(around) is Source.SELF_SIGNED:
-        return Item(
-            ISSUED,
-            ItemState.SKIPPED,
-            "nobody vouches for the certificate in use",
-            'Answer acme = "yes", or name your own.',
-        )
-    found = _issued(around)
-    if not found:
-        return Item(ISSUED, ItemState.TO_DO, f"{authority_name(around)} is to be asked for one")
-    return Item(ISSUED, ItemState.DONE, f"for {', '.join(found[0]['names'])}, until {found[0]['not_after']}")
-
-
-def _ask_authority(around: Surrounded) -> None:
-    try:
-        around.operate("certificate.renew", {})
-    except OperationFailed as failed:
-        mend = "Mend that, and run setup again; the server tries again by itself, too:\nmailnode certificate list"
-        raise SetupTrouble(failed.text, mend) from None
-
-
 def _do(around: Surrounded) -> None:
     if around.answers.can_ask:  # nobody else agrees to terms
         around.answers.of(ACME, "yes")
@@ -198,13 +158,4 @@ ITEM = SetupItem(
     needs=("name", "directories"),
     explained="Without any certificate no password would cross the network encrypted. Other servers deliver to one that nobody "
     "vouches for; mail programs warn of it.",
-)
-
-ISSUED_ITEM = SetupItem(
-    ISSUED,
-    _look_at_issued,
-    _ask_authority,
-    needs=("service", "web-server", "dns-visible"),
-    explained="Mail programs trust a certificate that an authority vouches for, and MTA-STS needs one. The authority looks at DNS, "
-    "which has to be right before.",
 )

@@ -17,7 +17,7 @@ from mailnode.setup.items.system_user import serving_owner
 from mailnode.setup.items.web_server import found_server
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
-from mailnode.setup.web_snippets import WEB_HOSTS
+from mailnode.setup.web_snippets import web_hosts
 from mailnode.setup.words import ADDRESSES, HOST_NAME
 from mailnode.values.item import Item, ItemState
 
@@ -41,7 +41,7 @@ def wanted_table(around: Surrounded) -> ConfigTable:
     listeners.append({"protocol": "http", "endpoint": "tcp:8080:interface=127.0.0.1"})
     if source(around) is Source.AUTHORITY:
         beside = found_server(around) is not None
-        names = [f"{label}.{around.first.domain_key}" for label in WEB_HOSTS]
+        names = [name for domain in around.shown for name in web_hosts(domain)]
         table["acme"] = acme_table(around, names, around.places.webroot if beside else None)
         if beside:
             table |= {"mta_sts": {}, "published": {"clients": "yes"}}
@@ -107,7 +107,8 @@ def _lacking(around: Surrounded, found: Config) -> list[str]:
     return lacking
 
 
-def _do(around: Surrounded) -> None:
+def write_anew(around: Surrounded) -> None:
+    """Write it as it should be. :raises SetupTrouble: the loader refuses it. :raises OSError:"""
     text, path, owner = wanted_text(around), around.places.config, serving_owner(around)
     _try(path, text)
     keeper = Owner(0 if around.is_root else owner.uid, owner.gid)
@@ -130,7 +131,7 @@ def _try(path: Path, text: str) -> None:
 ITEM = SetupItem(
     NAME,
     _look,
-    _do,
+    write_anew,
     needs=("name", "directories", "outgoing", "certificate-files"),
     explained="One file says how the server runs. A file that you changed stays yours: setup only says what it lacks.",
 )

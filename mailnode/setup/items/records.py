@@ -10,14 +10,15 @@ from mailnode.admin.published import ZoneRecords
 from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
 from mailnode.checks.zone_check import RecordCheck
 from mailnode.errors import UpdateFailed
+from mailnode.interfaces.dns import DnsQuestion
 from mailnode.setup.files import holds
-from mailnode.setup.items.certificate import has_lasting_key
+from mailnode.setup.items.issued import has_lasting_key
 from mailnode.setup.items.tsig import is_settled, key_of, key_server, replaces
 from mailnode.setup.row import SetupItem, Surrounded
 from mailnode.setup.trouble import SetupTrouble
 from mailnode.setup.words import ADDRESSES, HOST_NAME
 from mailnode.setup.zones import ServedZone, verdicts, zone_of
-from mailnode.values.dns_update import ZoneChange
+from mailnode.values.dns_update import TsigKey, ZoneChange
 from mailnode.values.item import Item, ItemState
 from mailnode.values.published import DnsRecord, Published
 
@@ -69,16 +70,6 @@ def _write_files(around: Surrounded) -> None:
             around.write(path, text, 0o644)
 
 
-def _look_at_pins(around: Surrounded) -> Item:
-    if not has_lasting_key(around):
-        return Item(PINS, ItemState.SKIPPED, "the key of the certificate in use is not there to stay")
-    if _look_at_files(around).state is ItemState.TO_DO:
-        return Item(PINS, ItemState.TO_DO, "the records that pin the key (TLSA) are to be written into the same files")
-    return Item(
-        PINS, ItemState.DONE, "those that pin the key (TLSA) stand in the same files: for a zone that is signed"
-    )
-
-
 # Published by setup itself
 
 
@@ -86,7 +77,7 @@ def _zones(around: Surrounded, records: Sequence[DnsRecord]) -> list[ServedZone]
     """Return the zones that records stand in: the domain's, and that of the host name where it is another."""
     found = [zone_of(around.machine, around.domain)]
     host = around.answers.of(HOST_NAME)
-    if not found[0].has(host) and any(one.name == host for one in records):
+    if not found[0].has(host) and any(one.name == host or one.name.endswith(f".{host}") for one in records):
         found.append(zone_of(around.machine, host))
     return found
 
@@ -123,12 +114,66 @@ def _publish(around: Surrounded) -> None:
     if key is None:
         return
     for zone in _zones(around, _wanted(around)):
-        change = _change(around, zone)
-        if change.add:
-            try:
-                around.machine.update_zone(key_server(around, zone, key), change)
-            except UpdateFailed as error:
-                raise SetupTrouble(str(error), MEND_UPDATE) from None
+        _send(around, zone, key, _change(around, zone))
+
+
+def _send(around: Surrounded, zone: ServedZone, key: TsigKey, change: ZoneChange) -> None:
+    if change.add:
+        try:
+            around.machine.update_zone(key_server(around, zone, key), change)
+        except UpdateFailed as error:
+            raise SetupTrouble(str(error), MEND_UPDATE) from None
+
+
+# The pins
+
+
+def _look_at_pins(around: Surrounded) -> Item:
+    if not has_lasting_key(around):
+        return Item(PINS, ItemState.SKIPPED, "the key of the certificate in use is not there to stay")
+    if _look_at_files(around).state is ItemState.TO_DO:
+        return Item(PINS, ItemState.TO_DO, "the records that pin the key (TLSA) are to be written into the same files")
+    if key_of(around) is None or not _is_signed(around):
+        return Item(
+            PINS, ItemState.DONE, "those that pin the key (TLSA) stand in the same files: for a zone that is signed"
+        )
+    lacking = sum(len(change.add) for _, change in _lacking_pins(around))
+    if lacking:
+        return Item(PINS, ItemState.TO_DO, f"{lacking} records that pin the key (TLSA) are to be published")
+    return Item(PINS, ItemState.DONE, "those that pin the key (TLSA) stand in the zone, which is signed")
+
+
+def _is_signed(around: Surrounded) -> bool:
+    """Whether the resolver checked signatures of the zone of the host name: it is the one whose records are believed (RFC 6698)."""
+    question = DnsQuestion(around.answers.of(HOST_NAME), "A")
+    other = DnsQuestion(question.name, "AAAA")
+    return any(answer.values and answer.secure for answer in around.machine.look_up([question, other]).values())
+
+
+def _lacking_pins(around: Surrounded) -> list[tuple[ServedZone, ZoneChange]]:
+    """Return what is to be added: pins that none of the zone's servers has. Those of other keys stay: they may still be shown."""
+    pins = [one for one in _wanted(around) if one.type == "TLSA"]
+    found = []
+    for zone in _zones(around, pins):
+        inside = [one for one in pins if zone.has(one.name)]
+        if not inside:
+            continue
+        asked = {DnsQuestion(one.name, one.type) for one in inside}
+        told = [around.machine.look_up_at(server, list(asked)) for server in zone.servers]
+        if all(answer.failed for answers in told for answer in answers.values()):
+            raise SetupTrouble(f"the servers of {zone.name} do not answer", "Run setup again later.", ItemState.WAITING)
+        there = {(one, value) for answers in told for one, answer in answers.items() for value in answer.values}
+        add = tuple(one for one in inside if (DnsQuestion(one.name, one.type), one.value) not in there)
+        found.append((zone, ZoneChange(zone.name, add, ())))
+    return found
+
+
+def _pin(around: Surrounded) -> None:
+    _write_files(around)
+    key = key_of(around)
+    if key is not None and _is_signed(around):
+        for zone, change in _lacking_pins(around):
+            _send(around, zone, key, change)
 
 
 # Seen
@@ -215,8 +260,8 @@ ITEM = SetupItem(
 PINS_ITEM = SetupItem(
     PINS,
     _look_at_pins,
-    _write_files,
+    _pin,
     needs=("certificate",),
     explained="Where a zone is signed with DNSSEC, other servers send only to who has the key that is pinned there (DANE). "
-    "In a zone that is not signed these records are of no use.",
+    "In a zone that is not signed these records are of no use, and are not published.",
 )

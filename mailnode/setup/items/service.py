@@ -79,7 +79,8 @@ def _look_at_service(around: Surrounded) -> Item:
     return Item(NAME, ItemState.DONE, "the server runs")
 
 
-def _do(around: Surrounded) -> None:
+def serve(around: Surrounded) -> None:
+    """Have a server run with the configuration as it is now. :raises SetupTrouble:"""
     served = digest(around.places.config)
     if is_running(around):
         _take_over(around)
@@ -155,7 +156,7 @@ UNIT_ITEM = SetupItem(
 ITEM = SetupItem(
     NAME,
     _look_at_service,
-    _do,
+    serve,
     needs=("unit",),
     explained="The server has to run before accounts and keys are made in it.",
 )

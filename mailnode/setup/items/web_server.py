@@ -68,8 +68,9 @@ def _is_certified(around: Surrounded) -> bool:
 def _snippets(around: Surrounded, name: str) -> dict[Path, str]:
     """Return what belongs into the configuration of the server that was found, or of each that is known."""
     certificate, key = certificate_files(around)
+    domains = tuple(dict.fromkeys([*around.shown, around.domain]))
     places = WebPlaces(
-        around.answers.of(HOST_NAME), around.domain, around.places.webroot, certificate, key, _is_certified(around)
+        around.answers.of(HOST_NAME), domains, around.places.webroot, certificate, key, _is_certified(around)
     )
     kinds = [KNOWN[name]] if name in KNOWN else list(SNIPPETS)
     return {around.places.config.parent / "web" / f"{kind}.conf": SNIPPETS[kind](places) for kind in kinds}
