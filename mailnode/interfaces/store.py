@@ -34,6 +34,7 @@ from mailnode.values.queue import (
     EVERYTHING,
     Claim,
     DueDestination,
+    EnqueuedTogether,
     NewEnvelope,
     PastAttempt,
     PastRecipient,
@@ -401,6 +402,13 @@ class IQueueStore(Interface):
 
     async def enqueue(submission: NewEnvelope) -> None:
         """Add an envelope, its recipients and its blob in one unit. Adding the same envelope id twice is one envelope."""
+
+    async def enqueue_together(together: EnqueuedTogether) -> frozenset[str]:
+        """Add several envelopes and what is remembered with them, all or none. Return the ids of those that were left out, because
+        what they are sent for at most once is remembered: of two that come at once with the same, one goes."""
+
+    async def is_remembered(account_id: str, kind: str, key: str, now: float) -> bool:
+        """Whether something is remembered of an account's scripts (:mod:`mailnode.values.remembered`), and holds still."""
 
     async def due(now: float, limit: int) -> list[DueDestination]:
         """Destinations with waiting recipients whose next_try has come (or whose lease ran out), oldest first."""

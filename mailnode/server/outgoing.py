@@ -130,6 +130,7 @@ class Outgoing:
 
     async def _sweep(self, now: float) -> None:
         await self._process.stores.queue.forget_past(now)
+        await self._process.stores.queue.forget_remembered(now)
         await self._process.stores.mail.sweep(now)
         await self._count_damage()
         await self._process.stores.filters.sweep(now)

@@ -32,7 +32,12 @@ READ_AT_ONCE = 4
 SEARCH_IDLE = 60.0  # seconds after which either is ended
 # What the processes that help may answer with: what they find in messages, what they search with, errors.
 ANSWERED = Names(
-    "mailnode.values.", "mailnode.message.", "mailnode.imap.messages.", "mailnode.store.search.", "mailnode.errors"
+    "mailnode.values.",
+    "mailnode.message.",
+    "mailnode.imap.messages.",
+    "mailnode.sieve.",
+    "mailnode.store.search.",
+    "mailnode.errors",
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from mailnode.sieve.actions import KeepMessage, SieveAction
 from mailnode.sieve.constructs import Script, ScriptCall, SieveCommand, SieveTest
@@ -12,6 +13,8 @@ from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.limits import MAX_RUN_DEPTH, ScriptLimits
 from mailnode.sieve.questions import Question, SieveAnswer
 from mailnode.sieve.run import Returned, ScriptRun, Stopped, TraceStep
+
+T = TypeVar("T")
 
 Steps = Generator[Question, SieveAnswer, None]
 FOR_DELIVERY = frozenset({"reject", "ereject", "vacation"})
@@ -76,17 +79,14 @@ def finished(run: ScriptRun) -> tuple[SieveAction, ...]:
     return tuple(run.actions)
 
 
-def outcome(
-    running: Generator[Question, SieveAnswer, SieveOutcome], answer: Callable[[Question], SieveAnswer]
-) -> SieveOutcome:
+def outcome(running: Generator[Question, SieveAnswer, T], answer: Callable[[Question], SieveAnswer]) -> T:
     """Run to the end where every question can be answered at once."""
     try:
         question = next(running)
         while True:
             question = running.send(answer(question))
     except StopIteration as end:
-        found = end.value
-        assert isinstance(found, SieveOutcome)
+        found: T = end.value
         return found
 
 

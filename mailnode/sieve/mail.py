@@ -35,6 +35,14 @@ def header_lines(block: bytes) -> list[HeaderLine]:
     return [HeaderLine(name, block[start:end], block[body:end]) for start, name, body, end in scan_fields(block)]
 
 
+def end_of_header(data: bytes) -> int:
+    """Return where the body of a message begins, behind the empty line."""
+    if data.startswith(b"\r\n"):
+        return 2
+    found = data.find(b"\r\n\r\n")
+    return found + 4 if found >= 0 else len(data)
+
+
 class EditedMail:
     """One message. What was changed is seen by all that looks at it afterwards (RFC 5293 3)."""
 
@@ -48,17 +56,10 @@ class EditedMail:
     def _take(self, data: bytes) -> None:
         self.data = data
         self._root: Entity | None = None
-        self._body_start = self._end_of_header(data)
+        self._body_start = end_of_header(data)
         self.lines = header_lines(data[: self._body_start])
         self._by_name: dict[bytes, list[HeaderLine]] | None = None
         self.texts: dict[tuple[str, ...], list[str]] = {}  # of the body, by the way they were read
-
-    @staticmethod
-    def _end_of_header(data: bytes) -> int:
-        if data.startswith(b"\r\n"):
-            return 2
-        found = data.find(b"\r\n\r\n")
-        return found + 4 if found >= 0 else len(data)
 
     @property
     def size(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.envelope import ALL_NOTICES, PLAIN_MAIL, PLAIN_RCPT, MailOptions, RcptOptions
 from mailnode.values.facts import EncodedFacts
+from mailnode.values.remembered import ScriptMemory
 
 # States of one recipient. "waiting" covers new and deferred ones (next_try tells); "leased" is in a runner's hands;
 # the last two are ends. A held envelope keeps its recipients' states and is not handed out.
@@ -84,6 +85,31 @@ class NewEnvelope:
     envelope: QueuedEnvelope
     blob: StagedBlob
     facts: EncodedFacts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedEnvelope:
+    """One of several that go into the queue together. ``once``: it does not go when that is remembered already, and else that is
+    remembered with it."""
+
+    submission: NewEnvelope
+    once: ScriptMemory | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnqueuedTogether:
+    """What goes into the queue as one unit, all or none: a message, what scripts send because of it, and what is remembered in
+    any case. ``now``: UTC seconds."""
+
+    envelopes: tuple[GuardedEnvelope, ...]
+    remembered: tuple[ScriptMemory, ...]
+    now: float
+
+    @property
+    def rows(self) -> int:
+        """About how many rows that writes."""
+        recipients = sum([len(one.submission.envelope.recipients) for one in self.envelopes])
+        return recipients + len(self.envelopes) + len(self.remembered)
 
 
 @dataclass(frozen=True, slots=True)

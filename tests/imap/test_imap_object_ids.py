@@ -5,7 +5,7 @@ import re
 import pytest
 from imap_world import DAY, play
 
-from mailnode.imap.messages.object_ids import EMAIL, MAILBOX, is_object_id, number_of, object_id
+from mailnode.values.object_ids import EMAIL, MAILBOX, is_object_id, number_of, object_id
 
 FIRST = b"Message-ID: <a@x>\r\nSubject: x\r\n\r\nbody\r\n"
 REPLY = b"Message-ID: <b@x>\r\nReferences: <a@x>\r\nSubject: Re: x\r\n\r\nbody\r\n"

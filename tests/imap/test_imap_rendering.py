@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from mailnode.imap.messages.fetch_items import Attribute, BodySection, Section
-from mailnode.imap.messages.object_ids import EMAIL, object_id
 from mailnode.imap.messages.rendering import FlagNames, completed, flag_lines, plan_fetch, render_date_time
 from mailnode.imap.view.view import RECENT, View
 from mailnode.values.flags import DELETED, SEEN, KeywordTable
 from mailnode.values.mailbox import MailboxSnapshot
+from mailnode.values.object_ids import EMAIL, object_id
 from mailnode.values.rows import StoredRow
 
 

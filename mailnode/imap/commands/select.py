@@ -14,13 +14,13 @@ from mailnode.imap.commands.list import say_listed
 from mailnode.imap.commands.mailboxes import argument_as_written, find
 from mailnode.imap.commands.qresync import Resync, read_resync
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
-from mailnode.imap.messages.object_ids import mailbox_id_code
 from mailnode.imap.others import mail_of
 from mailnode.imap.selected import Selected
 from mailnode.imap.view.view import View
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import CommandFault, Lexer
+from mailnode.values.object_ids import mailbox_id_code
 
 
 # select = "SELECT" SP mailbox [SP "(" parameter *(SP parameter) ")"]

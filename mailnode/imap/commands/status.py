@@ -15,13 +15,13 @@ from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import argument
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.messages import needs
-from mailnode.imap.messages.object_ids import MAILBOX, object_id
 from mailnode.imap.others import place
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import MAX_NUMBER, CommandFault, Lexer
 from mailnode.values.flags import SEEN
 from mailnode.values.mailbox import MailboxStatus
+from mailnode.values.object_ids import MAILBOX, object_id
 
 REMEMBERED = 1024  # arguments of STATUS
 LONGEST_REMEMBERED = 512  # octets; what is kept is bounded

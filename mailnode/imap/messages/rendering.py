@@ -14,7 +14,6 @@ from operator import add, itemgetter
 
 from mailnode.imap.messages.fetch_items import Attribute, BodySection, FetchItem, Section
 from mailnode.imap.messages.manner import Manner
-from mailnode.imap.messages.object_ids import EMAIL, THREAD, object_id
 from mailnode.imap.messages.ranges import column_of, numbers_of, uids_of
 from mailnode.imap.messages.sections import (
     Slice,
@@ -28,6 +27,7 @@ from mailnode.imap.view.view import RECENT, View
 from mailnode.imap.wire.text import string
 from mailnode.values.facts import decode_parts
 from mailnode.values.flags import KeywordTable
+from mailnode.values.object_ids import EMAIL, THREAD, object_id
 from mailnode.values.rows import StoredRow
 
 Render = Callable[[StoredRow], bytes]  # completed row -> one item

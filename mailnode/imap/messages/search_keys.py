@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TypeAlias
 
-from mailnode.imap.messages.object_ids import is_object_id
 from mailnode.imap.wire.command import MessageSet
 from mailnode.imap.wire.lexer import MAX_NUMBER, MAX_NUMBER64, CommandFault, Lexer
 from mailnode.message.fuzzy import words_of
 from mailnode.message.search_text import fold
 from mailnode.values.flags import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
+from mailnode.values.object_ids import is_object_id
 from mailnode.values.sets import SeqSet, UidSet
 
 

@@ -14,12 +14,12 @@ from functools import cached_property, lru_cache
 from itertools import compress
 
 from mailnode.imap.messages import search_keys as c
-from mailnode.imap.messages.object_ids import EMAIL, THREAD, number_of
 from mailnode.imap.view.bitmaps import carriers
 from mailnode.imap.view.view import RECENT, View
 from mailnode.message.headers import scan_fields
 from mailnode.message.search_text import FIELDS_OF_ADDRESSES, ODD_ADDRESS, field_texts, fold
 from mailnode.values.facts import KEPT_FIELDS, decode_sort_keys
+from mailnode.values.object_ids import EMAIL, THREAD, number_of
 from mailnode.values.rows import StoredRow
 
 RowTest = Callable[[StoredRow, int], bool]  # (row, index in the view)

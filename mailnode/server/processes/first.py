@@ -161,6 +161,7 @@ class FurtherProcesses:
             "sound": self._stores.known_damage.is_sound,
             "out_of_service": lambda: dict(engine.out_of_service),
             "enqueue": queue.enqueue,
+            "enqueue_together": queue.enqueue_together,
             "counter.take": counters.take,
             "counter.give_back": counters.give_back,
             "counter.add": counters.add,

@@ -26,6 +26,7 @@ from mailnode.store.units import (
     queue_rows,
     queue_search,
     queue_steering,
+    queue_together,
     verify_queue,
 )
 from mailnode.store.units.queue_leases import LeaseLost
@@ -40,6 +41,8 @@ from mailnode.values.queue import (
     TALLY_AGES,
     Claim,
     DueDestination,
+    EnqueuedTogether,
+    GuardedEnvelope,
     NewEnvelope,
     Outcome,
     PastAttempt,
@@ -95,28 +98,58 @@ class Queue:
     async def enqueue(self, submission: NewEnvelope) -> None:
         """See :class:`IQueueStore`. More than ``UNIT_ROWS`` recipients are staged, invisible, in several units; the
         last of them makes the envelope exist."""
-        recipients = submission.envelope.recipients
-        if len(recipients) <= UNIT_ROWS:
+        if len(submission.envelope.recipients) <= UNIT_ROWS:
             await self._engine.write(QUEUE, queue_rows.add, self._shard, submission)
-            return
-        envelope_id = submission.envelope.id
-        self._staging.add(envelope_id)
+        else:
+            await self._enqueue_staged(EnqueuedTogether((GuardedEnvelope(submission),), (), 0.0))
+
+    async def enqueue_together(self, together: EnqueuedTogether) -> frozenset[str]:
+        """See :class:`IQueueStore`. What is more than ``UNIT_ROWS`` is staged, as by :meth:`enqueue`."""
+        if together.rows <= UNIT_ROWS:
+            return await self._engine.write(QUEUE, queue_together.add, self._shard, together)
+        return await self._enqueue_staged(together)
+
+    async def _enqueue_staged(self, together: EnqueuedTogether) -> frozenset[str]:
+        ids = {one.submission.envelope.id: None for one in together.envelopes}
+        self._staging.update(ids)
         try:
-            if not await self._engine.write(QUEUE, queue_rows.stage, self._shard, submission):
-                return
+            for one in together.envelopes:
+                await self._stage(one.submission)
+            bare = [replace(one, submission=_bare(one.submission)) for one in together.envelopes]
+            left = await self._engine.write(
+                QUEUE, queue_together.publish_together, self._shard, replace(together, envelopes=tuple(bare))
+            )
+        except StoreUnavailable:
+            self._unfinished = True
+            raise
+        finally:
+            self._staging.difference_update(ids)
+        for envelope_id in ids:
+            await (self._delete if envelope_id in left else self._spread)(envelope_id)
+        return left
+
+    async def _stage(self, submission: NewEnvelope) -> None:
+        recipients = submission.envelope.recipients
+        if await self._engine.write(QUEUE, queue_rows.stage, self._shard, submission):
             bare, owners = replace(submission.envelope, recipients=()), queue_rows.plan_owners(recipients)
             for start in range(0, len(recipients), UNIT_ROWS):
                 some = slice(start, start + UNIT_ROWS)
                 await self._engine.write(
                     QUEUE, queue_rows.stage_recipients, self._shard, bare, recipients[some], owners[some]
                 )
-            await self._engine.write(QUEUE, queue_rows.publish, self._shard, envelope_id)
-        except StoreUnavailable:
-            self._unfinished = True
-            raise
-        finally:
-            self._staging.discard(envelope_id)
-        await self._spread(envelope_id)
+
+    # what scripts must not do twice
+
+    async def is_remembered(self, account_id: str, kind: str, key: str, now: float) -> bool:
+        """See :class:`IQueueStore`."""
+        return await self._engine.read(QUEUE, queue_together.is_remembered, self._shard, account_id, kind, key, now)
+
+    async def forget_remembered(self, now: float) -> int:
+        """Forget what holds no more; return how much. :param now: UTC seconds."""
+        total = 0
+        while count := await self._engine.write(QUEUE, queue_together.forget_some, self._shard, now):
+            total += count
+        return total
 
     # what was interrupted
 
@@ -495,6 +528,12 @@ async def _side_by_side(coroutines: Sequence[Coroutine[Deferred[object], object,
         if isinstance(result, Failure):
             result.raiseException()
     return found
+
+
+def _bare(submission: NewEnvelope) -> NewEnvelope:
+    """Return an envelope without what has been staged of it."""
+    bare = replace(submission.envelope, recipients=())
+    return replace(submission, envelope=bare, blob=replace(submission.blob, data=b"", content=b""), facts=None)
 
 
 def _clean(outcome: Outcome, is_kept: bool) -> Outcome:

@@ -7,7 +7,7 @@ from mailnode.store.engines.engine import Engine
 from mailnode.store.engines.remote import Ask
 from mailnode.store.facades.queue import Queue
 from mailnode.store.units.queue_rows import UNIT_ROWS
-from mailnode.values.queue import NewEnvelope
+from mailnode.values.queue import EnqueuedTogether, NewEnvelope
 
 
 class RemoteQueue(Queue):
@@ -27,3 +27,9 @@ class RemoteQueue(Queue):
             await super().enqueue(submission)
         else:
             await self._ask("enqueue", submission)
+
+    async def enqueue_together(self, together: EnqueuedTogether) -> frozenset[str]:
+        """See :class:`mailnode.interfaces.store.IQueueStore`."""
+        if together.rows <= UNIT_ROWS:
+            return await super().enqueue_together(together)
+        return frozenset(await self._ask("enqueue_together", together))
