@@ -18,6 +18,7 @@ from mailnode.interfaces.learning import ILearning
 from mailnode.interfaces.policy import IPolicyTally, ITrials
 from mailnode.interfaces.received_reports import IReceivedReports
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
+from mailnode.interfaces.scripts import IScripts
 from mailnode.interfaces.search import IIndexing
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
@@ -32,6 +33,7 @@ from mailnode.values.facts import EncodedFacts
 from mailnode.values.item import Item
 from mailnode.values.policy import ListedPolicy
 from mailnode.values.published import Published
+from mailnode.values.scripts import ScriptQuota
 from mailnode.values.sending import SendingSettings
 from mailnode.values.tls_report import ReportSettings
 
@@ -326,6 +328,8 @@ class Administration:
     dmarc_reports: Callable[[], ReportSettings | None]  # None: none are made
     received_reports: IReceivedReports
     filters: ILearning
+    scripts: IScripts
+    script_quota: Callable[[], ScriptQuota]
     index: IIndexing
     trials: ITrials
     deleted: IUndelete

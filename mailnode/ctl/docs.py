@@ -34,7 +34,7 @@ Exit codes
    * - 2
      - the command line, an address or a value is wrong
    * - 3
-     - there is no such domain, account, alias, mailbox or envelope
+     - there is no such domain, account, alias, mailbox, script or envelope
    * - 4
      - no server could be reached and its store could not be opened
    * - 5
@@ -111,6 +111,9 @@ confirm``: ``version``. ``config versions``: ``version``, ``at``, ``how`` (start
 (of one answer, on average), ``stages``.
 ``mailbox list``: ``name``, ``special_use``, ``subscribed``, ``messages``, ``unseen``,
 ``size``, ``uidvalidity``, ``uidnext``. ``mailbox acl list``, ``set`` and ``revoke``: ``who``, ``rights`` (letters).
+``sieve list``, ``put``, ``activate``, ``deactivate`` and ``rename``: ``name``, ``active``, ``size``, ``version``,
+``changed``. ``sieve versions``: ``version``, ``size``, ``stored``. ``sieve show``: ``account``, ``name``, ``digest`` (SHA-256),
+``source``. ``sieve delete``: ``deleted``.
 ``sieve check``: of each mistake ``line``, ``column``, ``text``. ``sieve test``: ``sender``, ``recipient``, ``steps`` (``line``,
 ``text``), ``actions`` (each with ``action``: keep, fileinto, redirect, discard, reject, vacation, notify, remember), ``words`` (the
 same for a person), ``failure`` ("": none), ``log``, ``header``.

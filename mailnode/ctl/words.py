@@ -3,17 +3,13 @@ how the result reads. What is not said here comes from the operation's own decla
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
 import click
 
 from mailnode.admin.doctor import Diagnosis
-from mailnode.admin.operations import OpenFile
 from mailnode.admin.published import ZoneCheck, ZoneRecords
 from mailnode.admin.store import StoreVerified
 from mailnode.admin.zone_text import as_lines, as_nsupdate, as_zone_file
@@ -21,14 +17,14 @@ from mailnode.ctl import display, doctor_words, zone
 from mailnode.ctl.backup_words import BACKUP_WORDS, backup_imported
 from mailnode.ctl.certificate_words import CERTIFICATE_WORDS
 from mailnode.ctl.config_words import CONFIG_WORDS
+from mailnode.ctl.given_file import open_file
 from mailnode.ctl.parts import OctetsType, Place, changed, read_password, show, shown
 from mailnode.ctl.queue_words import QUEUE_WORDS
 from mailnode.ctl.report_words import REPORT_WORDS
+from mailnode.ctl.script_words import SCRIPT_WORDS
 from mailnode.ctl.wording import Given, Words
 
 J = TypeVar("J", Diagnosis, ZoneCheck, StoreVerified)
-
-MAX_PIPED = 1_100_000_000  # octets that are read of a pipe: more than any server takes
 
 # Words of an operation that nobody has found some for.
 GENERIC = Words(output=shown(display.anything))
@@ -55,25 +51,8 @@ GROUPS = {
 
 
 def _read_file(place: Place, given: Given) -> None:
-    _open_file(place, given)
+    open_file(place, given)
     given["recipients"] = list(given["recipients"])
-
-
-def _open_file(place: Place, given: Given) -> None:
-    file: BinaryIO = given["content"]
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):  # of a pipe nobody can read at any place
-        file = _copied(file)
-    given["content"] = OpenFile(file.fileno())
-
-
-def _copied(pipe: BinaryIO) -> BinaryIO:
-    """Return a file with what comes through a pipe, which is gone when the command has ended."""
-    with tempfile.TemporaryFile() as file:
-        left = MAX_PIPED
-        while left and (piece := pipe.read(min(left, 65536))):
-            left -= file.write(piece)
-        file.flush()
-        return click.get_current_context().with_resource(os.fdopen(os.dup(file.fileno()), "rb"))
 
 
 def _check_new(place: Place, given: Given) -> None:
@@ -230,7 +209,7 @@ WORDS = {
         shown(display.imported),
         options={"dry_run": "Look at the file, and add nothing."},
         instead={"content": [click.Argument(["content"], metavar="FILE", type=click.File("rb"))]},
-        prepare=_open_file,
+        prepare=open_file,
     ),
     "account.list": Words("List accounts.", shown(display.accounts), options={"domain": "Only those of this domain."}),
     "account.show": Words("Show one account: addresses, quota, usage, kinds of credentials.", shown(display.account)),
@@ -411,6 +390,8 @@ WORDS = {
     "moving.flags": Words(is_command=False),
     "moving.note": Words(is_command=False),
     "moving.read": Words(is_command=False),
+    # Filter scripts
+    **SCRIPT_WORDS,
     **QUEUE_WORDS,
     # Backups
     **BACKUP_WORDS,

@@ -70,6 +70,8 @@ def administration(config: Config) -> Iterator[Administration]:
             lambda: config.dmarc_reports.settings() if config.dmarc_reports is not None else None,
             stores.received_reports,
             stores.filters,
+            stores.scripts,
+            config.sieve.quota,
             stores.index,
             TrialsAlone(config, stores),
             stores.deleted,

@@ -194,6 +194,8 @@ class Server:
             lambda: self.config.dmarc_reports.settings() if self.config.dmarc_reports is not None else None,
             self._stores.received_reports,
             self._stores.filters,
+            self._stores.scripts,
+            lambda: self.config.sieve.quota(),
             self._stores.index,
             self._make_trials(runtime),
             self._stores.deleted,

@@ -270,6 +270,8 @@ class AllThreeWaysTests(TestCase):
                 opened.dmarc_reports,
                 opened.received_reports,
                 opened.filters,
+                opened.scripts,
+                opened.script_quota,
                 opened.index,
                 opened.trials,
                 opened.deleted,

@@ -38,7 +38,7 @@ MAY_SEE = {
     "checks": SESSION_SIDE,
     "acme": {"durable"} | SESSION_SIDE,
     "moving": {"durable"} | SESSION_SIDE,
-    "admin": {"checks"} | SESSION_SIDE,
+    "admin": {"checks", "sieve"} | SESSION_SIDE,
     "setup": {"admin", "checks", "config", "durable"} | SESSION_SIDE,
     "sieve": {"message"} | EVERYWHERE,
     "ctl": {"admin", "config", "interfaces", "moving", "setup", "sieve"} | EVERYWHERE,

@@ -1,0 +1,52 @@
+"""What is said to people about each operation on filter scripts."""
+
+from __future__ import annotations
+
+import click
+
+from mailnode.admin.scripts import ScriptRecord, ScriptShown
+from mailnode.ctl.display import anything, table
+from mailnode.ctl.given_file import open_file
+from mailnode.ctl.parts import shown
+from mailnode.ctl.wording import Words
+
+
+def _scripts(result: list[ScriptRecord]) -> str:
+    return table(result, ("name", "active", "size", "version", "changed")) or "no scripts"
+
+
+def _source(result: ScriptShown) -> str:
+    """The source as it is, but for what steers a terminal."""
+    lines = result["source"].replace("\r\n", "\n").removesuffix("\n").split("\n")
+    return "\n".join("".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line) for line in lines)
+
+
+_DONE = shown(lambda result: "")  # people hear of what is not done
+
+SCRIPT_WORDS = {
+    "sieve.list": Words("List the filter scripts of ACCOUNT.", shown(_scripts)),
+    "sieve.versions": Words("List the versions of a script that are kept, the newest first.", shown(anything)),
+    "sieve.show": Words(
+        "Show a script, as it is or as it was.",
+        shown(_source),
+        options={"version": "Which version, where it is not the newest."},
+    ),
+    "sieve.put": Words(
+        """Store the script in FILE, or on standard input, under a name. What was there under it stays as an older version.
+
+        It is compiled first: a script with mistakes is not stored, and each is told with its line and column.
+        """,
+        _DONE,
+        options={"activate": "Have it filter the mail of ACCOUNT from now on."},
+        instead={"content": [click.Argument(["content"], metavar="[FILE]", type=click.File("rb"), default="-")]},
+        prepare=open_file,
+    ),
+    "sieve.activate": Words("Have a script filter the mail of ACCOUNT, and no other one.", _DONE),
+    "sieve.deactivate": Words("Have no script filter the mail of ACCOUNT; those that it has stay.", _DONE),
+    "sieve.rename": Words("Give a script another name; an active one stays active.", _DONE),
+    "sieve.delete": Words(
+        "Remove a script and all its versions. The active one is not removed.",
+        _DONE,
+        question="Remove the script {name} of {account}, and all its versions?",
+    ),
+}
