@@ -35,6 +35,7 @@ from mailnode.values.policy import ListedPolicy
 from mailnode.values.published import Published
 from mailnode.values.scripts import ScriptQuota
 from mailnode.values.sending import SendingSettings
+from mailnode.values.stored_format import StoredFormat
 from mailnode.values.tls_report import ReportSettings
 
 if TYPE_CHECKING:  # a command that asks a running server does without Twisted
@@ -270,6 +271,9 @@ class Examining(Protocol):
 
     async def refused_logins(self) -> tuple[int, float] | None:
         """Return how many were refused, and since when (UTC seconds); None: nobody counts."""
+
+    async def formats(self) -> tuple[StoredFormat, ...]:
+        """Return those of the databases that can be read."""
 
     async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
         """Return the items of checks, run side by side, within half a minute. :raises mailnode.errors.Busy: after :meth:`stop`."""

@@ -49,7 +49,7 @@ async def doctor(admin: Administration, explain: bool = False) -> Diagnosis:
 
 async def examine_alone(examining: Examining, trouble: str, explain: bool) -> Diagnosis:
     """Do it where there is no store to ask. :param trouble: why."""
-    facts = replace(await examining.facts(), store_trouble=trouble)
+    facts = replace(await examining.facts(), store_trouble=trouble, formats=await examining.formats())
     return _diagnosis(await examining.look(checks_for(Occasion.DOCTOR), facts), explain)
 
 
@@ -87,7 +87,8 @@ async def _facts(admin: Administration) -> ServerFacts:
 
 
 async def _with_store(admin: Administration, facts: ServerFacts) -> ServerFacts:
-    return replace(facts, domains=tuple(await _domains(admin)), store=await _store(admin))
+    formats = await admin.examining.formats()
+    return replace(facts, domains=tuple(await _domains(admin)), store=await _store(admin), formats=formats)
 
 
 def _renewal(admin: Administration) -> RenewalStanding | None:

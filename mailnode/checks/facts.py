@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from mailnode.values.acme import RenewalStanding
 from mailnode.values.doctor import DoctorSettings
 from mailnode.values.published import DnsRecord, Published
+from mailnode.values.stored_format import StoredFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +91,4 @@ class ServerFacts:
     backup: BackupFacts | None = None
     version: str = ""  # of what runs
     installed: str = ""  # of what is installed now
+    formats: tuple[StoredFormat, ...] = ()  # of the databases that can be read

@@ -32,7 +32,7 @@ from mailnode.server.judging import TrialsAlone
 from mailnode.server.publishing import published, stored_pairs
 from mailnode.server.reading import scan_here
 from mailnode.server.routing import routing_table
-from mailnode.server.stores import OwnStores, backup_opener
+from mailnode.server.stores import OwnStores, backup_opener, formats_on_disk
 
 T = TypeVar("T")
 
@@ -76,7 +76,9 @@ def administration(config: Config) -> Iterator[Administration]:
             TrialsAlone(config, stores),
             stores.deleted,
             backup_opener(threads, clock),
-            Examination(lambda: config, lambda: stored_pairs(config, clock), clock, threads, running=False),
+            Examination(
+                lambda: config, lambda: stored_pairs(config, clock), clock, threads, stores.formats, running=False
+            ),
             config.dkim.settings,
             adopt_hash=adopt_hash,
         )
@@ -87,7 +89,10 @@ def administration(config: Config) -> Iterator[Administration]:
 def examine_without_store(config: Config, trouble: str, explain: bool) -> Diagnosis:
     """Look at everything but the store, which cannot be opened. :param trouble: why."""
     clock, threads = StandingClock(), CallingThread()
-    examination = Examination(lambda: config, lambda: stored_pairs(config, clock), clock, threads, running=False)
+    formats = partial(formats_on_disk, config)
+    examination = Examination(
+        lambda: config, lambda: stored_pairs(config, clock), clock, threads, formats, running=False
+    )
     return run_now(examine_alone(examination, trouble, explain))
 
 

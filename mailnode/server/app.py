@@ -205,6 +205,7 @@ class Server:
                 lambda: self._certificates.pairs,
                 runtime.clock,
                 runtime.threads,
+                self._stores.formats,
                 running=True,
                 refused_logins=self._refused_logins,
             ),

@@ -30,6 +30,7 @@ from mailnode.server.issued import issued_files
 from mailnode.server.publishing import published
 from mailnode.store.backups.directory import BackupDirectory
 from mailnode.values.item import Item
+from mailnode.values.stored_format import StoredFormat
 
 T = TypeVar("T")
 
@@ -46,16 +47,19 @@ class Examination:
         pairs: Callable[[], Sequence[Pair]],
         clock: IClock,
         threads: IThreads,
+        formats: Callable[[], Awaitable[Sequence[StoredFormat]]],
         *,
         running: bool,
         refused_logins: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
-        """:param pairs: returns the certificates in use. :param running: whether a server does.
+        """:param pairs: returns the certificates in use. :param formats: returns those of the databases, as far as
+        they can be read. :param running: whether a server does.
         :param refused_logins: returns how many were refused from now on; None: nobody counts."""
         self._config = config
         self._pairs = pairs
         self._clock = clock
         self._threads = threads
+        self._formats = formats
         self._running = running
         self._refused_logins = refused_logins
         self._since = clock.seconds()
@@ -68,6 +72,10 @@ class Examination:
     async def refused_logins(self) -> tuple[int, float] | None:
         """See there."""
         return None if self._refused_logins is None else (await self._refused_logins(), self._since)
+
+    async def formats(self) -> tuple[StoredFormat, ...]:
+        """See there."""
+        return tuple(await self._formats())
 
     async def look(self, checks: Sequence[Check], facts: ServerFacts) -> list[Item]:
         """See there."""

@@ -20,12 +20,13 @@ from mailnode.store.backups.restoring import is_begun
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.disk.data_lock import DataLock
 from mailnode.store.disk.reserve import Reserve
-from mailnode.store.engines.engine import DIRECTORY, QUEUE, Engine, RunUnit, mail_tenancy
+from mailnode.store.engines.engine import QUEUE, Engine, RunUnit, mail_tenancy
 from mailnode.store.engines.migrate import kind_of
 from mailnode.store.engines.remote import Ask, RemoteEngine
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.engines.sqlite_files import quick_check
 from mailnode.store.engines.sqlite_rebuild import Rebuilt
+from mailnode.store.engines.stored_formats import formats_in_use, formats_of_files, tenancies
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.dmarc_results import DmarcResults
 from mailnode.store.facades.ephemeral import Ephemeral
@@ -49,6 +50,7 @@ from mailnode.store.facades.tls_results import TlsResults
 from mailnode.store.facades.undelete import Undelete
 from mailnode.values.checked import StoreChecked
 from mailnode.values.events import emit
+from mailnode.values.stored_format import StoredFormat
 
 T = TypeVar("T")
 
@@ -108,6 +110,10 @@ class Stores:
         self.policy_memory.start()
         self.policy_tally.start()
         self.dmarc_results.start()
+
+    async def formats(self) -> list[StoredFormat]:
+        """Return the form of each database that is served."""
+        return await formats_in_use(self.engine, tenancies(self.partitions))
 
     async def write_counts(self) -> None:
         """Write what was counted since the last time: answers of policies, and what came of mail by DMARC."""
@@ -357,6 +363,11 @@ def stored_files(config: Config) -> StoredFiles:
     return StoredFiles(config.server.data, _blob_directory(config), config.server.partitions, is_sqlite)
 
 
+async def formats_on_disk(config: Config) -> list[StoredFormat]:
+    """Return the form of each database of a store that nobody in this process has open. Blocks."""
+    return formats_of_files(config.server.data, tenancies(config.server.partitions))
+
+
 def backup_opener(threads: IThreads, clock: IClock) -> Callable[[str, str], BackupMail]:
     """Return what opens a backup by its directory and its name."""
     return lambda directory, name: BackupMail(Path(directory), name, threads, clock)
@@ -364,7 +375,7 @@ def backup_opener(threads: IThreads, clock: IClock) -> Callable[[str, str], Back
 
 def _files(config: Config, wanted: Sequence[str]) -> frozenset[str]:
     """Return the tenancies of these names. :raises ConfigurationError: there is no such file."""
-    known = [DIRECTORY, QUEUE, *map(mail_tenancy, range(config.server.partitions))]
+    known = tenancies(config.server.partitions)
     if wanted and config.store.url != "sqlite:":
         raise ConfigurationError([f"store.url: {config.store.url} has no such files"])
     for name in wanted:

@@ -11,6 +11,7 @@ from mailnode.interfaces.dns import DnsAnswer
 from mailnode.values.item import ItemState
 from mailnode.values.machine import Fetched, ShownCertificate
 from mailnode.values.published import OwnStsPolicy, Published
+from mailnode.values.stored_format import StoredFormat
 
 DONE, FAILED, TO_DO, SKIPPED = ItemState.DONE, ItemState.FAILED, ItemState.TO_DO, ItemState.SKIPPED
 DAY, D = 86_400.0, "a.test"
@@ -233,3 +234,20 @@ def test_the_version():
     world = FakeWorld().with_facts(version="1.0", installed="1.0", running=True)
     assert world.only("version")[0] is DONE
     assert world.with_facts(installed="1.1").only("version")[0::2] == (TO_DO, "systemctl restart mailnode.service")
+
+
+def test_databases_that_a_newer_version_wrote_are_told():
+    world = FakeWorld().with_facts(version="1.0", installed="1.0", running=True)
+    same = StoredFormat("queue", 7, 7)
+    newer = tuple(StoredFormat(f"mail-{number:02d}", 30, 29) for number in range(4))
+    assert world.with_facts(formats=(same,)).only("version")[:2] == (
+        DONE,
+        "1.0 runs, and is the one that is installed, and knows the form of all 1 databases",
+    )
+    state, seen, mend = world.with_facts(formats=(same, *newer)).only("version")
+    assert (
+        state is TO_DO and "mail-02 (schema 30) and 1 more, which this one goes on with" in seen and "upgrading" in mend
+    )
+    stopped = world.with_facts(formats=newer[:1], running=False, store_trouble="mail-00 has schema 30")
+    state, seen, _ = stopped.only("version")
+    assert state is FAILED and "mail-00 (schema 30), which this one cannot go on with" in seen

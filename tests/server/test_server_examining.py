@@ -12,6 +12,7 @@ from mailnode.net.certificate_chain import chain_trouble
 from mailnode.net.no_reactor import CallingThread, StandingClock, run_now
 from mailnode.net.tls import read_pair
 from mailnode.server.examining import Examination, configured_facts
+from mailnode.values.stored_format import StoredFormat
 
 
 @pytest.fixture
@@ -107,7 +108,12 @@ def test_backups_on_a_machine_that_does_not_answer(tmp_path, monkeypatch):
     assert "does not answer" in found.trouble
 
 
+async def formats():
+    return [StoredFormat("queue", 7, 7)]
+
+
 def test_nobody_counts_logins_where_nobody_logs_in(tmp_path):
     clock = StandingClock()
-    alone = Examination(lambda: configured(tmp_path), lambda: (), clock, CallingThread(), running=False)
+    alone = Examination(lambda: configured(tmp_path), lambda: (), clock, CallingThread(), formats, running=False)
     assert run_now(alone.refused_logins()) is None
+    assert run_now(alone.formats()) == (StoredFormat("queue", 7, 7),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import apsw
 import pytest
@@ -20,15 +21,18 @@ from mailnode.store.engines import before_migration, migrate
 from mailnode.store.engines.before_migration import KeptCopies
 from mailnode.store.engines.migrate import Migration
 from mailnode.store.engines.sqlite import SqliteEngine
+from mailnode.store.engines.stored_formats import formats_in_use, formats_of_files, tenancies
 from mailnode.store.facades.directory import Directory
 from mailnode.store.facades.mail_store import MailStore
 from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.undelete import Undelete
 from mailnode.values.address import parse_address
+from mailnode.values.stored_format import StoredFormat
 
 SCHEMAS = [
     (kind, number) for kind in ("mail", "queue", "directory", "ephemeral") for number in range(1, newest(kind) + 1)
 ]
+KINDS = ("directory", "queue", "mail")  # of all that is to last, in the order of tenancies
 IDS = [f"{kind}-{number}" for kind, number in SCHEMAS]
 
 
@@ -96,6 +100,23 @@ def test_a_store_of_this_schema_is_opened_and_used(tmp_path, loop, opened, make,
     kept = [path.name for path in (tmp_path / "data").glob("before-migration/*.db")]
     files = {"mail": "mail-00"}.get(kind, kind)
     assert kept == ([f"{files}-schema-{number}.db"] if number < newest(kind) else [])
+
+
+def test_the_form_of_each_database_is_told_in_use_and_of_files_that_nobody_opens(tmp_path, loop, opened):
+    write_older(tmp_path / "data", "queue", 1)
+    names = tenancies(1)
+    expected = [StoredFormat(name, newest(kind), newest(kind)) for name, kind in zip(names, KINDS, strict=True)]
+    store = opened()
+    assert loop.run(formats_in_use(store.engine, names)) == expected
+    store.engine.out_of_service["mail-00"] = "left out"
+    assert loop.run(formats_in_use(store.engine, names)) == expected[:2]
+    store.close()
+    for name in names:
+        with apsw.Connection(str(tmp_path / f"data/{name}.db")) as connection:
+            connection.execute("UPDATE meta SET value = value + 1 WHERE key = 'schema'")
+    (tmp_path / "data/queue.db").write_bytes(b"no database" * 1000)
+    told = formats_of_files(tmp_path / "data", [*names, "mail-01"])
+    assert told == [replace(one, schema=one.schema + 1) for one in (expected[0], expected[2])]
 
 
 @pytest.mark.parametrize("number", [1, newest("mail")])

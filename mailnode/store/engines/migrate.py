@@ -51,6 +51,12 @@ def known(kind: str) -> tuple[Migration, ...]:
     return tuple(sorted(steps, key=lambda step: step.number))
 
 
+def newest(tenancy: str) -> int:
+    """Return the number of the schema that this version knows last."""
+    steps = known(kind_of(tenancy))
+    return steps[-1].number if steps else 0
+
+
 def step(kind: str, number: int, text: str) -> Migration:
     """Read a numbered file. A line ``-- Read by 12.`` in it says that programs that know schema 12 go on with this one: it
     only adds what they need not know."""
@@ -109,11 +115,10 @@ def pending(tenancy: str, current: int, oldest: int = 0) -> list[Migration]:
 
     :param oldest: :func:`read_by`. :raises ConfigurationError: it may not.
     """
-    steps = known(kind_of(tenancy))
-    newest = steps[-1].number if steps else 0
-    if current > newest and not 0 < oldest <= newest:
+    steps, last = known(kind_of(tenancy)), newest(tenancy)
+    if current > last and not 0 < oldest <= last:
         raise ConfigurationError(
-            [f"store.url: {tenancy} has schema {current}, this version knows {newest}: install the newer version again"]
+            [f"store.url: {tenancy} has schema {current}, this version knows {last}: install the newer version again"]
         )
     return [step for step in steps if step.number > current]
 
