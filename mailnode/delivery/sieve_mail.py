@@ -224,21 +224,27 @@ def _is(written: str, address: Address) -> bool:
         return False
 
 
-def failure_mail(account: Address, script: str, why: str, about: FilteredMail, new: NewMail) -> bytes:
+def failure_mail(
+    account: Address, script: str, why: str, about: FilteredMail, new: NewMail, mailbox: str = ""
+) -> bytes:
     """Return what the owner of a script is told, once, when it fails; it goes out with the null reverse-path.
 
-    :param script: its name. :param why: the reason with its line, or mistakes, one a line.
+    :param script: its name. :param why: the reason with its line, or mistakes, one a line. :param mailbox: where the message is
+        in already; "": it was on its way.
     """
     subject = decode_words(first(about.header, b"subject") or b"")[:MAX_TOLD]
+    kept = "The message was filed into your inbox, as every message is while the filter fails. It is:"
+    paths = [f"From:    {about.sender or '<> (a notice of a mail server)'}", f"To:      {about.recipient}"]
+    if mailbox:
+        kept, paths = f'The message stays in "{mailbox[:MAX_TOLD]}". It is:', []
     lines = [
         f'Your mail filter "{script[:MAX_TOLD]}" failed, and nothing that it says was done:',
         "",
         *(line[:MAX_TOLD] for line in why.splitlines()[:MAX_LINES_TOLD]),
         "",
-        "The message was filed into your inbox, as every message is while the filter fails. It is:",
+        kept,
         "",
-        f"From:    {about.sender or '<> (a notice of a mail server)'}",
-        f"To:      {about.recipient}",
+        *paths,
         f"Subject: {subject}",
         "",
         "To mend it, change the filter at that line with the program that you made it with, and store it again. You are told",

@@ -26,11 +26,13 @@ def capabilities(
     append_limit: int = 0,
     message_limit: int = 0,
     save_limit: int = 0,
+    script_server: str = "",
 ) -> tuple[str, ...]:
     """Return the capability names of a connection.
 
     :param append_limit: octets of a message that APPEND takes, the same for all mailboxes (RFC 7889 2).
     :param message_limit: of one command (RFC 9738 3.1). :param save_limit: of those alone that save messages.
+    :param script_server: the URL of ManageSieve, where scripts of mailboxes run (RFC 6785 2.1).
     :param administrator: it may set quotas (RFC 9208 4.1.3).
     :param mechanisms: SASL names offered now; not shown once authenticated. :param start_tls: STARTTLS would be
         accepted. :param login_disabled: LOGIN would be refused (no TLS).
@@ -42,6 +44,8 @@ def capabilities(
         names.append(f"MESSAGELIMIT={message_limit}")
     if save_limit:
         names.append(f"SAVELIMIT={save_limit}")
+    if script_server:
+        names.append(f"IMAPSIEVE={script_server}")
     if administrator:
         names.append("QUOTASET")
     if not authenticated:

@@ -17,6 +17,7 @@ from mailnode.imap.commands import rev2
 from mailnode.imap.commands.context import Context
 from mailnode.imap.decoding import Decoded, decode, decoded_pieces, is_known
 from mailnode.imap.global_messages import has_global_message, read_rows_of_rev2
+from mailnode.imap.mailbox_scripts import after_flags
 from mailnode.imap.messages.ranges import RANGE, ranges_of, uids_of
 from mailnode.imap.messages.rendering import BlobItem, FetchPlan, completed, flag_lines, numbered
 from mailnode.imap.messages.sections import FieldIndex, Slice
@@ -360,6 +361,7 @@ class Fetching:
         try:
             uids = [self.view.uids[index] for index in unseen]
             stored = await self.selected.mailbox.store_flags(uids, "add", SEEN)
+            await after_flags(self.context, self.selected.mailbox, stored)
         except NotPermitted:  # not any more
             return set()
         except DomainError as error:

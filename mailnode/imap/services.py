@@ -11,6 +11,7 @@ from mailnode.imap.open_views import OpenViews
 from mailnode.imap.searches import Searches
 from mailnode.imap.watching import Watching
 from mailnode.interfaces.accounts import IQuotas, ISharing
+from mailnode.interfaces.mailbox_scripts import IMailboxScripts
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
 from mailnode.interfaces.search import ISearchIndex
 from mailnode.interfaces.sessions import ILogins
@@ -26,7 +27,8 @@ class ImapServices:
     how long a connection may be without a login once it had one; ``message_limit`` and ``save_limit``: messages of one command
     (RFC 9738), 0: any number; ``still_here_seconds`` how often IDLE says something, so that no
     device on the way forgets the connection; ``keys`` are SORT's and THREAD's, ``answers`` of searches; ``index``: None, where
-    searches read everything."""
+    searches read everything; ``scripts`` of mailboxes: None, where none are run; ``script_server``:
+    where clients store them, as a URL (RFC 5804 3), "" where they cannot."""
 
     logins: ILogins
     hints: IHints
@@ -50,3 +52,5 @@ class ImapServices:
     version: str = ""
     hiding: Hiding = NOTHING_HIDDEN
     index: ISearchIndex | None = None
+    scripts: IMailboxScripts | None = None
+    script_server: str = ""

@@ -182,6 +182,7 @@ class ImapSession(Session[Event]):
             append_limit=self.services.append_limit,
             message_limit=self.services.message_limit,
             save_limit=self.services.save_limit,
+            script_server=self.services.script_server,
         )
         return tuple(name for name in names if name.upper() not in self.hidden) if self.hidden else names
 
@@ -189,6 +190,12 @@ class ImapSession(Session[Event]):
     def is_administrator(self) -> bool:
         """Whether an administrator has logged in."""
         return self.login is not None and self.login.account.role == "admin"
+
+    @property
+    def account_id(self) -> str:
+        """The account that has logged in, which stays while a command runs."""
+        assert self.login is not None
+        return str(self.login.account.id)
 
     @property
     def mail(self) -> IMailAccount:

@@ -43,3 +43,15 @@ class IScripts(Interface):
 
     async def active(account_id: str) -> StoredScript | None:
         """Return the active script. That there is none is remembered and costs nothing."""
+
+
+class INamedScripts(Interface):
+    """Which scripts run when something happens to messages in mailboxes: their names are entries of METADATA (RFC 6785 2.3.1)."""
+
+    async def of(account_id: str, mailbox_id: int) -> str:
+        """Return the name of a mailbox's script, "" where it has none, which is remembered and costs nothing.
+
+        :raises StoreUnavailable:"""
+
+    async def changed() -> None:
+        """Entries were set or copied. Returns when every process of this server looks again."""

@@ -25,13 +25,17 @@ from mailnode.config.schema import Queue as QueueConfig
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.binary_mail import BinaryMail
+from mailnode.delivery.event_mail import EventMail
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
+from mailnode.delivery.mailbox_scripts import MailboxScripts
 from mailnode.delivery.reading import MessageReader
 from mailnode.delivery.received_reports import ReportReader
 from mailnode.delivery.rejects import Rejects
 from mailnode.delivery.returned import ReturnedMail
 from mailnode.delivery.router import Router
+from mailnode.delivery.script_answers import ScriptAnswers
+from mailnode.delivery.script_runner import ScriptRunner
 from mailnode.delivery.sealing import ArcSealer
 from mailnode.delivery.signing import DkimSigner
 from mailnode.imap.hiding import Hiding
@@ -118,6 +122,7 @@ class Rooms:
             runtime.clock,
             config.server.hostname,
         )
+        self._mailbox_scripts = self._make_mailbox_scripts()
         self._realm = MailRealm(stores.directory, stores.mail, counts)
         self._logins = self._make_logins()
 
@@ -154,6 +159,32 @@ class Rooms:
                 stores.received_reports,
                 lambda: self._holder.config.published.reports_address(),
             ).look,
+        )
+
+    def _make_mailbox_scripts(self) -> MailboxScripts:
+        stores, runtime, server = self._stores, self._runtime, self._config.server
+        answers = ScriptAnswers(stores.mail, stores.queue, stores.scripts, runtime.clock)
+        return MailboxScripts(
+            stores.directory,
+            stores.mail,
+            stores.named_scripts,
+            stores.scripts,
+            ScriptRunner(runtime.threads, runtime.processes, answers, str(server.data)),
+            EventMail(
+                stores.directory,
+                self._router,
+                stores.queue,
+                stores.blobs,
+                self.delivery,
+                runtime.hints,
+                self.routing,
+                self.schedule.expires,
+                server.hostname,
+                self._sending,
+            ),
+            self.delivery.scan,
+            runtime.clock,
+            {"host": server.hostname, "name": "mailnode", "version": VERSION},
         )
 
     def _make_signers(self) -> tuple[DkimSigner, ArcSealer]:
@@ -312,6 +343,7 @@ class Rooms:
             message_limit=config.imap.message_limit,
             save_limit=config.imap.save_limit,
             index=self._stores.index if config.search.index else None,
+            scripts=self._mailbox_scripts if config.sieve.enabled else None,
         )
         return ImapFactory(
             lambda channel, connection: ImapSession(channel, connection, services),

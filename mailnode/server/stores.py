@@ -34,6 +34,7 @@ from mailnode.store.facades.ephemeral_remote import RemoteEphemeral
 from mailnode.store.facades.filters import Filters
 from mailnode.store.facades.known_damage import COMPARED, KnownDamage
 from mailnode.store.facades.mail_store import MailStore
+from mailnode.store.facades.named_scripts import NamedScripts
 from mailnode.store.facades.policy_memory import PolicyMemory
 from mailnode.store.facades.policy_tally import PolicyTally
 from mailnode.store.facades.queue import Queue
@@ -90,6 +91,7 @@ class Stores:
         self.deleted = Undelete(engine, blobs, self.mail.partition, clock, hints)
         self.directory = Directory(engine, tell_others=tell_others)
         self.scripts = Scripts(engine, self.mail.partition, self.directory, clock)
+        self.named_scripts = NamedScripts(engine, self.mail.partition, self.directory, clock)
         self.filters = Filters(engine, self.mail.partition, config.server.partitions, clock)
         self.index = SearchIndex(engine, self.mail.partition, config.server.partitions)
         self.sts_policies = StsPolicies(engine)

@@ -186,6 +186,14 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("envelope", "recipient", "target", "reason"),
     ),
     "message.appended": ("a client appended a message", ("session", "account", "mailbox", "uid", "size")),
+    "sieve.mailbox_ran": (
+        "the script of a mailbox ran on a message, because of what somebody did to it",
+        ("session", "account", "mailbox", "uid", "cause", "script", "actions"),
+    ),
+    "sieve.mailbox_failed": (
+        "the script of a mailbox failed, or what it says could not be done; what somebody did to the message stands",
+        ("session", "account", "mailbox", "uid", "cause", "script", "reason"),
+    ),
     "messages.moved_in": ("an import placed messages", ("account", "mailbox", "messages", "size")),
     "account.loud": (
         "an account sends to unusually many recipients; told once a day",

@@ -139,6 +139,7 @@ class FlagsStored:
     modified: tuple[int, ...]  # UIDs left alone because their modseq was above UNCHANGEDSINCE
     keywords: KeywordTable
     modseq: int
+    before: tuple[int, ...]  # the flags that each of ``changed`` had
 
 
 class DeliveryPlan(NamedTuple):

@@ -51,7 +51,7 @@ def test_smtp_keywords():
 
 def test_imap_capabilities():
     offered = {
-        re.sub("^(AUTH|APPENDLIMIT|MESSAGELIMIT|SAVELIMIT)=.*", r"\1=", name)
+        re.sub("^(AUTH|APPENDLIMIT|IMAPSIEVE|MESSAGELIMIT|SAVELIMIT)=.*", r"\1=", name)
         for disabled in (False, True)
         for name in capabilities(
             authenticated=False,
@@ -62,6 +62,7 @@ def test_imap_capabilities():
             append_limit=1,
             message_limit=1,
             save_limit=1,
+            script_server="sieve://mail.test",
         )
     }
     listed = [row[0] for row in imap_rows()]

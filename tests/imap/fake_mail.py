@@ -431,6 +431,7 @@ class FakeMailbox:
         else:
             bits = flags | account.learn(keywords)
         live = [uid for uid in uids if uid in box.live]
+        before = {uid: box.live[uid][1] for uid in live}
         modified = tuple(u for u in live if unchanged_since is not None and box.live[u][2] > unchanged_since)
         modseq = account.change()
         altered = False
@@ -445,7 +446,7 @@ class FakeMailbox:
             box.highest = modseq
             account.publish(modseq)
         changed = tuple((u, *box.live[u][1:]) for u in live if u not in modified)
-        return FlagsStored(changed, modified, account.keywords, modseq)
+        return FlagsStored(changed, modified, account.keywords, modseq, tuple(before[row[0]] for row in changed))
 
     async def copy(self, uids, target):
         return self._place(uids, target)

@@ -14,12 +14,14 @@ from mailnode.imap.commands.list import say_normalized
 from mailnode.imap.commands.mailboxes import argument_as_written, find_target
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.commands.uploading import Uploading, log_appended
+from mailnode.imap.mailbox_scripts import after_arrival
 from mailnode.imap.others import mail_of
 from mailnode.imap.wire.command import Upload
 from mailnode.imap.wire.lexer import Lexer
 from mailnode.imap.wire.literals import LiteralMark
 from mailnode.imap.wire.uploads import read_passage
 from mailnode.values.mailbox import Appended, NewMessage
+from mailnode.values.mailbox_event import APPEND
 from mailnode.values.rights import INSERT, READ
 from mailnode.values.sets import compress
 
@@ -71,6 +73,7 @@ class Appending(Uploading):
         except NoSuchMailbox:
             raise CommandRefused("No such mailbox", b"TRYCREATE") from None
         log_appended(context, self.mailbox, appended, messages)
+        await after_arrival(context, APPEND, self.account_id, self.mailbox_id, appended.uids)
         return Answer("APPEND completed", append_uid(context, appended) if self._tells_uids else b"")
 
 

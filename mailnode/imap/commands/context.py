@@ -174,6 +174,10 @@ class Context(Searching, Protocol):
     hidden: Set[str]  # capabilities, in capitals, that this client is not told of
 
     @property
+    def account_id(self) -> str:
+        """The account that has logged in, for commands of the states after that; also when there is nobody to answer any more."""
+
+    @property
     def is_administrator(self) -> bool:
         """Whether an administrator has logged in."""
 

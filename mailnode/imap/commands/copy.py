@@ -16,11 +16,13 @@ from mailnode.imap.commands.inprogress import going_on
 from mailnode.imap.commands.mailboxes import argument, find, find_target
 from mailnode.imap.commands.message_limit import require_few
 from mailnode.imap.commands.row import SELECTED, CommandRow
+from mailnode.imap.mailbox_scripts import after_arrival
 from mailnode.imap.messages import needs
 from mailnode.imap.others import may_read
 from mailnode.imap.wire.command import Command, MessageSet
 from mailnode.imap.wire.lexer import Lexer
 from mailnode.values.mailbox import Copied, MailboxInfo
+from mailnode.values.mailbox_event import COPY
 from mailnode.values.sets import SeqSet, UidSet, compress
 
 
@@ -52,6 +54,7 @@ async def copy(context: Context, command: Copy) -> Answer:
     try:
         with going_on(context, command):
             copied = await _copied(context, uids, target)
+            await after_arrival(context, COPY, target.account_id, target.id, copied.target)
     except NoSuchMailbox:
         raise await which_is_gone(context, target) from None
     if not copied.source and not command.uid:

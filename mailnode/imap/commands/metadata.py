@@ -1,7 +1,8 @@
 """GETMETADATA and SETMETADATA, and the values that LIST returns (RFC 5464, RFC 9590): what people note about mailboxes.
 
 An entry under ``/private`` is its reader's own, one under ``/shared`` is for all who see the mailbox. Entries about the
-server are those of the mailbox "": private ones are the account's, and there are no shared ones.
+server are those of the mailbox "": private ones are the account's. Of shared ones there is but one, the script for all
+mailboxes of the account that have none of their own (RFC 6785 2.3.1).
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.imap.wire.text import astring, literal8, string
 from mailnode.interfaces.store import IMailAccount
+from mailnode.values.mailbox_event import SCRIPT_ENTRY
 from mailnode.values.mailbox_name import mailbox_name
-from mailnode.values.rights import NOTING
+from mailnode.values.rights import ADMINISTER, NOTING
 
 MAX_VALUE = 16 * 1024  # octets
 MAX_ENTRY = 255  # octets of an entry's name
@@ -208,17 +210,27 @@ async def set_metadata(context: Context, command: SetMetadata) -> Answer:
     mail = context.mail
     if any(value is not None and len(value) > MAX_VALUE for _, value in command.values):
         raise CommandRefused("A value is too long", b"METADATA MAXSIZE %d" % MAX_VALUE)
-    if not command.mailbox and any(entry.startswith("/shared/") for entry, _ in command.values):
+    scripts = context.services.scripts
+    names_script = any(entry == SCRIPT_ENTRY for entry, _ in command.values)
+    for_all = {SCRIPT_ENTRY} if scripts is not None else set()
+    if not command.mailbox and any(
+        entry.startswith("/shared/") and entry not in for_all for entry, _ in command.values
+    ):
         raise CommandRefused("Not yours to change", b"NOPERM")
     own, mailbox_id = mail.account_id, ACCOUNT
     if command.mailbox:
         info = await named(context, command.mailbox)
         mail, mailbox_id = mail_of(context, info.account_id), info.id
+        # The script is the owner's, and acts for the owner.
+        if names_script and ADMINISTER not in (await mail.rights([mailbox_id])).get(mailbox_id, ""):
+            raise NotPermitted(ADMINISTER)
     values = [(own if entry.startswith("/private/") else "", entry, value) for entry, value in command.values]
     try:
         modseq = await mail.annotate(mailbox_id, values)
     except LimitReached:
         raise CommandRefused("No more entries can be added", b"METADATA TOOMANY") from None
+    if names_script and scripts is not None:
+        await scripts.renamed()
     set_at = {(mail.account_id, mailbox_id, entry): 0 if value is None else modseq for _, entry, value in values}
     context.note_own(OwnChange(entries=set_at))
     return Answer("SETMETADATA completed")

@@ -16,12 +16,14 @@ from mailnode.imap.commands.inprogress import going_on
 from mailnode.imap.commands.mailboxes import UNIT, argument, find_target, require_writable
 from mailnode.imap.commands.message_limit import newest_uids
 from mailnode.imap.commands.row import SELECTED, CommandRow
+from mailnode.imap.mailbox_scripts import after_arrival
 from mailnode.imap.messages import needs
 from mailnode.imap.others import may_read
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command, MessageSet
 from mailnode.imap.wire.lexer import Lexer
 from mailnode.values.mailbox import Copied, MailboxInfo
+from mailnode.values.mailbox_event import COPY
 from mailnode.values.rights import DELETE_MESSAGES, EXPUNGE
 from mailnode.values.sets import SeqSet, UidSet
 
@@ -63,6 +65,7 @@ async def move(context: Context, command: Move) -> Answer:
             for at in range(0, len(uids), UNIT):
                 parts.append(await _moved(context, uids[at : at + UNIT], target))
                 selected.view.vanish(parts[-1].source)
+                await after_arrival(context, COPY, target.account_id, target.id, parts[-1].target)  # RFC 6851 4.5
                 progress.done += UNIT
                 await context.checkpoint()
     except NoSuchMailbox:

@@ -46,6 +46,8 @@ async def rename(context: Context, command: Rename) -> Answer:
     if target.mail.account_id != mail.account_id:
         raise CommandRefused("A mailbox stays in its account", b"CANNOT")
     await target.mail.rename(info.id, target.name)
+    if command.source == INBOX and context.services.scripts is not None:  # what is noted about it was copied
+        await context.services.scripts.renamed()
     context.note_own(OwnChange((command.source, command.target)))
     if command.target_written != command.target or command.source_written != command.source:
         await say_normalized(context, command.target, command.source_written)

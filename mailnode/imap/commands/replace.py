@@ -15,12 +15,14 @@ from mailnode.imap.commands.copy import crosses, picked, which_is_gone
 from mailnode.imap.commands.mailboxes import argument, find_target, require_writable
 from mailnode.imap.commands.row import SELECTED, CommandRow
 from mailnode.imap.commands.uploading import Uploading, log_appended
+from mailnode.imap.mailbox_scripts import after_arrival
 from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import MessageSet, Upload
 from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.imap.wire.literals import LiteralMark
 from mailnode.imap.wire.uploads import read_passage
 from mailnode.values.mailbox import MailboxInfo, NewMessage
+from mailnode.values.mailbox_event import APPEND
 from mailnode.values.sets import SeqSet, UidSet
 
 
@@ -80,6 +82,7 @@ class Replacing(Uploading):
             raise await which_is_gone(context, self._target) from None
         selected.view.vanish((self._uid,))
         log_appended(context, self.mailbox, appended, messages)
+        await after_arrival(context, APPEND, self.account_id, self.mailbox_id, appended.uids)  # RFC 8508 4.4
         context.write(responses.ok(b"*", "Replacement message ready", append_uid(context, appended)))
         return Answer("REPLACE completed")
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from twisted.internet.defer import Deferred, ensureDeferred
 
@@ -16,6 +16,7 @@ from mailnode.imap.commands import condstore, message_limit
 from mailnode.imap.commands.context import Context
 from mailnode.imap.commands.mailboxes import UNIT, require_writable
 from mailnode.imap.commands.row import SELECTED, CommandRow
+from mailnode.imap.mailbox_scripts import after_flags
 from mailnode.imap.messages import needs
 from mailnode.imap.messages.manner import manner_of
 from mailnode.imap.messages.rendering import flag_update
@@ -27,6 +28,7 @@ from mailnode.values.mailbox import FlagsStored
 from mailnode.values.sets import SeqSet, UidSet, compress
 
 _DONE = Answer("STORE completed")
+
 _MODES = {"+FLAGS": "add", "-FLAGS": "remove", "FLAGS": "set"}
 _SHORT = 128  # octets of a STORE's item and flags that are remembered: mail programs set the same few flags all day
 
@@ -43,6 +45,13 @@ class Store(Command):
     flags: Flags
     silent: bool = False
     unchanged_since: int | None = None
+
+
+class _Stored(NamedTuple):
+    """What became of a change. ``scripted``: the mailbox's script ran, and may have changed more."""
+
+    flags: FlagsStored
+    scripted: bool
 
 
 def _parse(tag: bytes, lexer: Lexer, kind: type[SeqSet] | type[UidSet]) -> Store:
@@ -99,7 +108,7 @@ def store_together(context: Context, commands: Sequence[Store]) -> Iterator[Awai
         if len(run) == 1:
             yield store(context, run[0][0])
             continue
-        begun = [ensureDeferred(_attempt(context.mailbox, command, uids)) for command, uids in run]
+        begun = [ensureDeferred(_attempt(context, context.mailbox, command, uids)) for command, uids in run]
         for (command, _), attempt in zip(run, begun, strict=True):
             yield _attempted(context, command, attempt)
 
@@ -132,25 +141,32 @@ def _fitting(selected: Selected, command: Store, taken: Set[int]) -> list[int] |
     return uids if taken.isdisjoint(uids) else None
 
 
-async def _attempt(selected: Selected, command: Store, uids: list[int]) -> tuple[int, FlagsStored | Exception]:
+async def _attempt(
+    context: Context, selected: Selected, command: Store, uids: list[int]
+) -> tuple[int, _Stored | Exception]:
     """Return how many messages were to be changed, and what became of it: nobody listens to an error yet."""
-    flags = command.flags
     try:
-        return len(uids), await selected.mailbox.store_flags(uids, command.mode, flags.system, flags.keywords)
+        return len(uids), await _store(context, selected, command, uids)
     except Exception as error:
         return len(uids), error
 
 
-async def _attempted(
-    context: Context, command: Store, attempt: Deferred[tuple[int, FlagsStored | Exception]]
-) -> Answer:
+async def _attempted(context: Context, command: Store, attempt: Deferred[tuple[int, _Stored | Exception]]) -> Answer:
     count, stored = await attempt
     if isinstance(stored, Exception):
         raise stored
-    _report(context, context.mailbox, command, stored)
-    if count and not stored.changed and _must_tell(command):
+    await _report(context, context.mailbox, command, stored)
+    if count and not stored.flags.changed and _must_tell(command):
         raise NoSuchMessage
     return _DONE
+
+
+async def _store(context: Context, selected: Selected, command: Store, uids: Sequence[int]) -> _Stored:
+    """Change flags by one unit, and tell the mailbox's script."""
+    stored = await selected.mailbox.store_flags(
+        uids, command.mode, command.flags.system, command.flags.keywords, command.unchanged_since
+    )
+    return _Stored(stored, await after_flags(context, selected.mailbox, stored))
 
 
 async def store(context: Context, command: Store) -> Answer:
@@ -167,12 +183,10 @@ async def store(context: Context, command: Store) -> Answer:
     changed = 0
     for at in range(0, len(indexes), UNIT):
         uids = [held[index] for index in indexes[at : at + UNIT]]
-        stored = await selected.mailbox.store_flags(
-            uids, command.mode, command.flags.system, command.flags.keywords, command.unchanged_since
-        )
-        modified.extend(stored.modified)
-        changed += len(stored.changed)
-        _report(context, selected, command, stored)
+        stored = await _store(context, selected, command, uids)
+        modified.extend(stored.flags.modified)
+        changed += len(stored.flags.changed)
+        await _report(context, selected, command, stored)
         if at + UNIT < len(indexes):
             await context.pause()
     if modified:
@@ -195,10 +209,10 @@ def _must_tell(command: Store) -> bool:
     return not command.uid and not command.silent
 
 
-def _report(context: Context, selected: Selected, command: Store, stored: FlagsStored) -> None:
+async def _report(context: Context, selected: Selected, command: Store, stored: _Stored) -> None:
     """Tell the new flags. With .SILENT: the new mod-sequence to who knows what that is, and what others changed too."""
     view = selected.view
-    view.learn(stored.keywords)
+    view.learn(stored.flags.keywords)
     context.write(selected.new_keywords())
     names, manner = selected.names, manner_of(context.enabled)
     uid = command.uid or manner.uid
@@ -206,13 +220,15 @@ def _report(context: Context, selected: Selected, command: Store, stored: FlagsS
     for keyword in command.flags.keywords:
         bits |= view.keywords.bit(keyword) or 0
     told = []
-    for index, foreign in view.stored(stored.changed, command.mode, bits):
+    for index, foreign in view.stored(stored.flags.changed, command.mode, bits):
         flags = foreign or not command.silent
         if flags:
             told.append(index)
         if flags or manner.modseq:
             context.write(flag_update(view, names, index, uid, manner, flags))
     view.told(told)
+    if stored.scripted:
+        await selected.refresh(force=True)  # what the script has changed is told before the answer
 
 
 async def _report_modified(context: Context, selected: Selected, command: Store, modified: list[int]) -> None:

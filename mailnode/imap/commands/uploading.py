@@ -226,7 +226,7 @@ def log_appended(context: Context, mailbox: str, appended: Appended, messages: S
             _log,
             "message.appended",
             session=context.session,
-            account=context.mail.account_id,
+            account=context.account_id,
             mailbox=mailbox,
             uid=uid,
             size=message.blob.ref.size,

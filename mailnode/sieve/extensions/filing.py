@@ -45,7 +45,8 @@ def _fileinto(run: ScriptRun, call: ScriptCall) -> None:
         run.mail.content(),
     )
     run.note(f'file into "{mailbox}"')
-    if mailbox == run.facts.mailbox and not action.use and not action.mailbox_id:
+    here = mailbox == run.facts.mailbox and not action.use and not action.mailbox_id
+    if here and run.facts.is_delivery:  # else it is a message of its own (RFC 6785 3.3)
         run.keep(action.flags)  # RFC 5228 2.10.3: it is filed there once
     else:
         _file_once(run, action)

@@ -264,11 +264,13 @@ class StoredMailbox:
             return await self._store_flags(uids, mode, flags, tuple(keywords), unchanged_since)
         changed: list[tuple[int, int, int]] = []
         modified: list[int] = []
+        before: list[int] = []
         for chunk in _chunks(uids):
             stored = await self._store_flags(chunk, mode, flags, tuple(keywords), unchanged_since)
             changed += stored.changed
             modified += stored.modified
-        return replace(stored, changed=tuple(changed), modified=tuple(modified))
+            before += stored.before
+        return replace(stored, changed=tuple(changed), modified=tuple(modified), before=tuple(before))
 
     async def _store_flags(
         self, uids: Sequence[int], mode: str, flags: int, keywords: tuple[str, ...], unchanged_since: int | None

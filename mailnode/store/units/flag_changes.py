@@ -83,6 +83,7 @@ def _store_flags(
         bits = flags & SYSTEM_MASK | keyword_bits(grown, keywords)
         addressed: list[tuple[int, int, int]] = []
         modified: list[int] = []
+        flags_before: list[int] = []
         before = len(altered)
         for uid in wanted:
             if uid not in live:
@@ -95,9 +96,11 @@ def _store_flags(
             if new != old:
                 altered.append((uid, old, new, modseq + 1))
             addressed.append((uid, new, modseq + 1 if new != old else old_modseq))
+            flags_before.append(old)
         if len(altered) > before:
             modseq, table = modseq + 1, grown
-        results.append((FlagsStored(tuple(addressed), tuple(modified), table, modseq), len(altered) > before))
+        stored = FlagsStored(tuple(addressed), tuple(modified), table, modseq, tuple(flags_before))
+        results.append((stored, len(altered) > before))
     if modseq < last:
         untouch(tx, account_id, last - modseq)
     if not altered:

@@ -35,6 +35,17 @@ def modseqs(tx: Transaction, account_id: str, mailbox_ids: Sequence[int], reader
     return found
 
 
+def everywhere(tx: Transaction, account_id: str, entry: str) -> dict[int, bytes]:
+    """Values of one entry that all readers share, by mailbox; 0 is the account itself."""
+    return {
+        mailbox_id: bytes(value)
+        for mailbox_id, value in tx.execute(
+            "SELECT mailbox_id, value FROM annotation WHERE account_id = ? AND reader = '' AND entry = ?",
+            (account_id, entry),
+        )
+    }
+
+
 def _rows(
     tx: Transaction, column: str, account_id: str, mailbox_ids: Sequence[int], reader: str
 ) -> Iterator[StoredRow]:

@@ -124,7 +124,7 @@ def store_flags(
     messages.require(tx, account_id, mailbox_id)
     table = with_keywords(known, keywords) if mode != "remove" and mask >> 8 else known
     bits = flags & SYSTEM_MASK | keyword_bits(table, keywords)
-    stored, shared, seen, modified = [], [], [], []
+    stored, shared, seen, modified, flags_before = [], [], [], [], []
     for uid, owners, before, last in _as_told(tx, account_id, mailbox_id, reader, uids):
         if unchanged_since is not None and last > unchanged_since:
             modified.append(uid)
@@ -135,15 +135,19 @@ def store_flags(
         if (before ^ after) & ~SEEN:
             shared.append((uid, owners, after & ~SEEN | owners & SEEN, modseq))
         stored.append((uid, after, modseq if before != after else last))
+        flags_before.append(before)
     if not shared and not seen:
         untouch(tx, account_id)
-        return FlagsStored(tuple(stored), tuple(modified), known, modseq - 1), Altered(False, False)
+        return FlagsStored(tuple(stored), tuple(modified), known, modseq - 1, tuple(flags_before)), Altered(
+            False, False
+        )
     if table is not known:
         save_keywords(tx, account_id, table)
     if shared:
         write_flags(tx, account_id, mailbox_id, modseq, shared)
     save_seen(tx, account_id, mailbox_id, reader, modseq, seen)
-    return FlagsStored(tuple(stored), tuple(modified), table, modseq), Altered(bool(shared), bool(seen))
+    result = FlagsStored(tuple(stored), tuple(modified), table, modseq, tuple(flags_before))
+    return result, Altered(bool(shared), bool(seen))
 
 
 def _after(mode: str, bits: int, before: int) -> int:

@@ -1,0 +1,273 @@
+"""Runs the scripts of mailboxes when something is done to messages in them (RFC 6785), and does what they say.
+
+A message has its script run once for each thing that is done to it, behind the commit of that; after a crash not at all. What a
+script does comes in this order: copies in other mailboxes, what goes through the queue in one unit, flags of the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailnode.delivery.acceptance import internaldate
+from mailnode.delivery.event_mail import EventMail, ScriptOwner
+from mailnode.delivery.event_plan import EventPlan, event_plan, flags_of
+from mailnode.delivery.sieve_mail import FilteredMail
+from mailnode.errors import BlobDamaged, DomainError, LimitReached, NoSuchScript, OverQuota, Refused, RowsDamaged
+from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.log import EventLog
+from mailnode.interfaces.mailbox_scripts import IMailboxScripts
+from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.scripts import INamedScripts, IScripts
+from mailnode.interfaces.sieve import ISieve
+from mailnode.interfaces.store import IMailAccount, IMailbox, IMailStore
+from mailnode.interfaces.turns import Places
+from mailnode.sieve.actions import FiledCopy, FileMessage
+from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
+from mailnode.sieve.mail import end_of_header
+from mailnode.sieve.sequence import edited
+from mailnode.sieve.trial import in_words
+from mailnode.values.address import parse_address
+from mailnode.values.blob import StagedBlob
+from mailnode.values.events import EventFields, emit
+from mailnode.values.facts import EncodedFacts
+from mailnode.values.flags import DELETED, KeywordTable
+from mailnode.values.mailbox import MailboxInfo, NewMessage
+from mailnode.values.mailbox_event import MailboxEvent
+from mailnode.values.object_ids import MAILBOX, number_of
+from mailnode.values.rows import StoredRow
+from mailnode.values.scripts import StoredScript
+
+AT_ONCE = 4  # messages that scripts run on at a time, in one process: each is in memory whole
+ROWS = 256  # messages whose rows are in memory at a time
+_COLUMNS = ("flags", "internaldate", "internaldate_offset", "prefix", "blob", "content")
+_NEVER = 1 << 62  # a modseq behind which nothing is
+
+_log = EventLog()
+
+
+class _Undone(Exception):
+    """A script failed, or says what cannot be done. The text is for its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """What is the same for all messages of an event. ``mail`` is the owner's, and so is what scripts do."""
+
+    event: MailboxEvent
+    script: StoredScript
+    mail: IMailAccount
+    mailbox: IMailbox
+    mailboxes: dict[int, MailboxInfo]
+    keywords: KeywordTable
+    owner: ScriptOwner
+    own_addresses: frozenset[str]
+    environment: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """What the owner calls the mailbox."""
+        return self.mailboxes[self.event.mailbox_id].name
+
+    def about(self, uid: int) -> EventFields:
+        """What the log says of a message."""
+        event = self.event
+        return {
+            "session": event.session,
+            "account": event.account_id,
+            "mailbox": self.name,
+            "uid": uid,
+            "cause": event.cause,
+            "script": self.script.name,
+        }
+
+
+@implementer(IMailboxScripts)
+class MailboxScripts:
+    """Finds, runs and carries out."""
+
+    def __init__(
+        self,
+        directory: IDirectory,
+        mail: IMailStore,
+        named: INamedScripts,
+        scripts: IScripts,
+        sieve: ISieve,
+        sending: EventMail,
+        scan: Callable[[StagedBlob], Awaitable[EncodedFacts]],
+        clock: IClock,
+        environment: Mapping[str, str],
+    ) -> None:
+        """:param sending: of what scripts say. :param scan: computes the facts of a staged message. :param environment: items of
+        RFC 5183 4.1 that are the server's."""
+        self._directory = directory
+        self._mail = mail
+        self._named = named
+        self._scripts = scripts
+        self._sieve = sieve
+        self._sending = sending
+        self._scan = scan
+        self._clock = clock
+        self._environment = {**environment, "location": "MS", "phase": "post"}  # RFC 6785 4.1
+        self._places = Places(AT_ONCE)
+
+    async def renamed(self) -> None:
+        """See :class:`IMailboxScripts`."""
+        await self._named.changed()
+
+    async def run(self, event: MailboxEvent) -> bool:
+        """See :class:`IMailboxScripts`."""
+        try:
+            name = await self._named.of(event.account_id, event.mailbox_id)
+            if not name:
+                return False
+            case = await self._case(event, await self._scripts.read(event.account_id, name))
+            await self._run(case)
+        except NoSuchScript:  # RFC 6785 2.3.1: then none is run
+            return False
+        except Exception as error:
+            _tell_trouble(error, session=event.session, account=event.account_id, cause=event.cause)
+        return True
+
+    async def _case(self, event: MailboxEvent, script: StoredScript) -> _Case:
+        """Look up what all messages need. :raises DomainError:"""
+        mail = self._mail.account(event.account_id)
+        mailbox = mail.open(event.mailbox_id)
+        owner = await self._directory.account(event.account_id)
+        actor = owner if event.actor == owner.id else await self._directory.account(event.actor)
+        mailboxes = {info.id: info for info in await mail.mailboxes()}
+        return _Case(
+            event,
+            script,
+            mail,
+            mailbox,
+            mailboxes,
+            (await mailbox.changes(_NEVER)).keywords,
+            ScriptOwner(owner.id, parse_address(owner.address), event.session),
+            frozenset([one.lower() for one in await self._directory.addresses(owner.id)]),
+            {
+                **self._environment,
+                "imap.user": actor.address,
+                "imap.email": actor.address,
+                "imap.cause": event.cause,
+                "imap.mailbox": mailboxes[event.mailbox_id].name,
+                "imap.changedflags": "",
+            },
+        )
+
+    async def _run(self, case: _Case) -> None:
+        changed = dict(zip(case.event.uids, case.event.changed, strict=False))
+        uids = sorted(case.event.uids)
+        for at in range(0, len(uids), ROWS):
+            try:
+                rows = await case.mailbox.rows(uids[at : at + ROWS], _COLUMNS)
+            except RowsDamaged as damaged:
+                rows = damaged.rows
+            for row in rows:
+                async with self._places:
+                    try:
+                        await self._one(case, row, changed.get(row[0], 0))
+                    except Exception as error:
+                        _tell_trouble(error, **case.about(row[0]))
+
+    async def _one(self, case: _Case, row: StoredRow, changed: int) -> None:
+        """Run the script on one message, and do what it says. :raises DomainError:"""
+        uid, bits, _, _, prefix, blob, content = row
+        if content is None:
+            [content] = await case.mailbox.read_several([blob])
+        if isinstance(content, BlobDamaged):
+            raise content
+        flags = case.keywords.flag_names(bits)
+        facts = SieveFacts(
+            prefix + content,
+            EnvelopeFacts(str(case.owner.address), str(case.owner.address)),
+            self._clock.seconds(),
+            environment={**case.environment, "imap.changedflags": " ".join(case.keywords.flag_names(changed))},
+            own_addresses=case.own_addresses,
+            mailbox=case.name,
+            flags=flags,
+            is_delivery=False,
+        )
+        outcome = await self._sieve.run(case.event.account_id, [case.script], facts)
+        about = FilteredMail(facts.message[: end_of_header(facts.message)], case.owner.address, case.owner.address)
+        try:
+            if outcome.failed is not None:
+                raise _Undone(str(outcome.failed.failure))
+            await self._carry_out(case, row, facts, about, event_plan(outcome.actions, flags))
+        except (_Undone, Refused, LimitReached, OverQuota) as error:  # what the owner can do something about
+            await self._sending.tell_failure(case.owner, case.script, str(error), about, case.name, facts.now)
+            raise
+        emit(_log, "sieve.mailbox_ran", **case.about(uid), actions="; ".join(map(in_words, outcome.actions)))
+
+    async def _carry_out(
+        self, case: _Case, row: StoredRow, facts: SieveFacts, about: FilteredMail, plan: EventPlan
+    ) -> None:
+        sends = await self._sending.prepare(plan.sends, case.owner, about, facts.message, facts.now)
+        places = [await self._target(case, file) for file in plan.files]
+        places_of_sent = [await self._target(case, copy) for copy, _ in sends.filed]
+        for file, target in zip(plan.files, places, strict=True):
+            await self._file(case, row, facts, file, target)
+        for (copy, content), target in zip(sends.filed, places_of_sent, strict=True):
+            await self._append(case, target, content, copy.flags, internaldate(facts.now))
+        await self._sending.enqueue(sends)
+        await self._mark(case, row[0], plan)
+
+    async def _target(self, case: _Case, file: FileMessage | FiledCopy) -> int:
+        """Return the id of the mailbox a message is filed into. :raises _Undone: there is none."""
+        known = [info for info in case.mailboxes.values() if info.selectable]
+        if file.mailbox_id:
+            wanted = number_of(MAILBOX, case.event.account_id, file.mailbox_id)
+            if any(info.id == wanted for info in known):
+                return wanted
+        if file.use:
+            for info in known:
+                if info.special_use.lower() == file.use.lower():
+                    return info.id
+        for info in known:
+            if info.name == file.mailbox:
+                return info.id
+        if not file.create:
+            raise _Undone(f'there is no mailbox "{file.mailbox}"')
+        made = await case.mail.create(file.mailbox, file.use)
+        case.mailboxes[made.id] = made
+        return made.id
+
+    async def _file(self, case: _Case, row: StoredRow, facts: SieveFacts, file: FileMessage, target: int) -> None:
+        """Make a message of its own in another mailbox (RFC 6785 3.3), which is no event there."""
+        uid, _, date, offset, *_ = row
+        if file.content is None:
+            copied = await case.mailbox.copy([uid], target)
+            if file.flags != facts.flags and copied.target:
+                await case.mail.open(target).store_flags(copied.target, "set", *flags_of(file.flags))
+            return
+        await self._append(case, target, edited(facts.message, file.content), file.flags, date, offset)
+
+    async def _append(
+        self, case: _Case, target: int, content: bytes, flags: Sequence[str], date: int, offset: int = 0
+    ) -> None:
+        bits, keywords = flags_of(flags)
+        blob = await case.mail.blobs().put(content)
+        message = NewMessage(blob, await self._scan(blob), date, offset, flags=bits, keywords=keywords)
+        await case.mail.open(target).append([message])
+
+    async def _mark(self, case: _Case, uid: int, plan: EventPlan) -> None:
+        if not plan.kept:
+            await case.mailbox.store_flags([uid], "add", DELETED)
+            return
+        flags = plan.flags
+        if flags.set_bits or flags.set_keywords:
+            await case.mailbox.store_flags([uid], "add", flags.set_bits, flags.set_keywords)
+        if flags.cleared_bits or flags.cleared_keywords:
+            await case.mailbox.store_flags([uid], "remove", flags.cleared_bits, flags.cleared_keywords)
+
+
+def _tell_trouble(error: Exception, **about: object) -> None:
+    """Say in the log why a script was not run, or why what it says was not done."""
+    reason = str(error) if isinstance(error, _Undone) else f"{type(error).__name__}: {error}"
+    emit(_log, "sieve.mailbox_failed", warning=True, **about, reason=reason)
+    if not isinstance(error, DomainError | _Undone):
+        failure = Failure(error)  # type: ignore[no-untyped-call]
+        _log.failure("trouble with a mailbox's script", failure)
