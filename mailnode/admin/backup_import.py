@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from typing import NamedTuple, TypedDict
 
 from mailnode.admin.administration import Administration
@@ -13,6 +14,7 @@ from mailnode.interfaces.store import IMailAccount, IMailbox
 from mailnode.values.address import parse_address
 from mailnode.values.backed_up import BackedUpMessage
 from mailnode.values.flags import KeywordTable
+from mailnode.values.mailbox_name import INBOX
 
 ROWS = 256  # messages that are read by one unit
 
@@ -26,6 +28,7 @@ class BackupImported(TypedDict):
     brought: int
     flags_added: int  # messages that were here and got flags
     damaged: int  # that the backup does not have as they were
+    subscribed: int  # mailboxes that the account is subscribed to since
 
 
 class _MessageThere(NamedTuple):
@@ -53,17 +56,19 @@ async def import_mailnode(
         "brought": 0,
         "flags_added": 0,
         "damaged": 0,
+        "subscribed": 0,
     }
     for mailbox_id, name in boxes:
         with about(target):
             box = mail.open(await standing(mail, name))
-            here = await _here(box)
+            snapshot = await box.snapshot()
+            here, uidvalidity = await _here(box, snapshot.uids), snapshot.uidvalidity
             coming = KeptMail(admin, kept, source, mail, name)
             async for one in messages_of(kept, source, mailbox_id):
                 told["found"] += 1
                 there = here.get(one.blob.digest)
                 if there is None:
-                    await coming.add(one)
+                    await coming.add(one, uidl_of(one, uidvalidity) if name == INBOX else None)
                     here[one.blob.digest] = _MessageThere(0, 0)
                 else:
                     told["present"] += 1
@@ -71,13 +76,30 @@ async def import_mailnode(
             await coming.place()
         told["brought"] += coming.placed
         told["damaged"] += coming.damaged
+    with about(target):
+        told["subscribed"] = await _subscribe(mail, {name for _, name in boxes} & set(await kept.subscriptions(source)))
     return told
 
 
-async def _here(box: IMailbox) -> dict[bytes, _MessageThere]:
+def uidl_of(one: BackedUpMessage, uidvalidity: int) -> str | None:
+    """Return the POP3 unique-id that a program knows a message by, so that it does not fetch it again; None where a message of
+    the mailbox here may get the same one. :param uidvalidity: of that mailbox."""
+    if one.uidl is None and one.uidvalidity != uidvalidity:
+        return f"{one.uidvalidity}.{one.uid}"
+    return one.uidl
+
+
+async def _subscribe(mail: IMailAccount, names: Set[str]) -> int:
+    """Subscribe to those that are not yet; return how many."""
+    lacking = sorted(names - set(await mail.subscriptions()))
+    for name in lacking:
+        await mail.subscribe(name, True)
+    return len(lacking)
+
+
+async def _here(box: IMailbox, uids: Sequence[int]) -> dict[bytes, _MessageThere]:
     """Return what stands in a mailbox, by SHA-256 of its content."""
     found: dict[bytes, _MessageThere] = {}
-    uids = list((await box.snapshot()).uids)
     for at in range(0, len(uids), ROWS):
         for uid, blob, flags in await box.rows(uids[at : at + ROWS], ("blob", "flags")):
             found.setdefault(blob.digest, _MessageThere(uid, flags))

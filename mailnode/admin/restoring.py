@@ -113,8 +113,8 @@ class KeptMail:
         self.damaged = 0  # that the backup does not have as they were
         self._waiting: list[NewMessage] = []
 
-    async def add(self, one: BackedUpMessage) -> None:
-        """Take one; it is placed with others. :raises OverQuota:"""
+    async def add(self, one: BackedUpMessage, uidl: str | None = None) -> None:
+        """Take one; it is placed with others. :param uidl: the POP3 unique-id it is to have. :raises OverQuota:"""
         try:
             content = await self._kept.read(self._source, one.blob)
         except BlobDamaged:
@@ -123,7 +123,7 @@ class KeptMail:
         facts = await self._admin.threads.run("cpu", read_facts, content)
         staged = await self._mail.blobs().put(content)
         dates = one.internaldate, one.internaldate_offset
-        self._waiting.append(NewMessage(staged, facts, *dates, one.prefix, one.flags, one.keywords))
+        self._waiting.append(NewMessage(staged, facts, *dates, one.prefix, one.flags, one.keywords, uidl=uidl))
         if len(self._waiting) >= TOGETHER or sum(new.blob.ref.size for new in self._waiting) >= OCTETS:
             await self.place()
 

@@ -95,6 +95,8 @@ def _imported(result: BackupImported) -> str:
         f"here already: {result['present']}, {result['flags_added']} got flags",
         f"brought: {result['brought']}",
     ]
+    if result["subscribed"]:
+        lines.append(f"mailboxes subscribed: {result['subscribed']}")
     if result["damaged"]:
         lines.append(f"damaged in the backup: {result['damaged']}")
     return "\n".join(lines)

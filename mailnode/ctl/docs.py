@@ -83,7 +83,8 @@ and ``header``, and ``header`` (fields on top of everybody's copy).
 ``folder`` and ``why``), ``brought``, ``octets``, ``present``, ``flags_added``, ``failed``, ``seconds``; of each folder ``folder``,
 ``mailbox``, ``why`` (it has another name), ``messages`` (there), ``brought``, ``octets``, ``present`` (here already),
 ``flags_added``, ``flags_here_only``, ``gone_here``, ``gone_there``, ``lost_keywords``, ``failed``, ``failures``.
-``import mailnode``: ``backup``, ``found``, ``present``, ``brought``, ``flags_added``, ``damaged``. ``export``: ``address``,
+``import mailnode``: ``backup``, ``found``, ``present``, ``brought``, ``flags_added``, ``damaged``, ``subscribed`` (mailboxes).
+``export``: ``address``,
 ``target``, ``mailboxes``, ``messages`` (that are there now), ``written``, ``damaged``.
 ``filter show``: ``account``, ``junk`` and ``good`` (messages learnt), ``words``, ``senders``, ``learnt_at``.
 ``filter forget``: ``forgotten``.

@@ -22,6 +22,9 @@ class IBackupMail(Interface):
         :raises mailnode.errors.NoSuchAccount: there was none.
         """
 
+    async def subscriptions(account_id: str) -> list[str]:
+        """The names that it was subscribed to, sorted; mailboxes or not."""
+
     async def messages(account_id: str, mailbox_id: int, after: int) -> Sequence[BackedUpMessage]:
         """Some of the messages that stood in a mailbox, with a UID above ``after``, ascending; none at the end."""
 

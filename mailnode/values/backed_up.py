@@ -20,3 +20,5 @@ class BackedUpMessage(NamedTuple):
     prefix: bytes
     blob: BlobRef
     keys: SortKeys  # what it says of itself
+    uidvalidity: int  # of its mailbox
+    uidl: str | None  # POP3 unique-id; None: made of UIDVALIDITY and UID

@@ -17,7 +17,7 @@ from mailnode.store.backups.directory import BackupDirectory
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.engine import DIRECTORY, Transaction, mail_tenancy, partition_of
 from mailnode.store.engines.sqlite_transaction import SqliteTransaction
-from mailnode.store.units import backup_rows, messages, undelete
+from mailnode.store.units import backup_rows, mailbox_tree, messages, undelete
 from mailnode.store.units.accounts import keyword_table
 from mailnode.store.units.arrivals import decode_ref
 from mailnode.store.units.stored_facts import decode_facts
@@ -53,6 +53,10 @@ class BackupMail:
             raise NoSuchAccount(str(address))
         boxes = await self._read(self._tenancy(found), undelete.mailboxes, found)
         return found, [(box.mailbox_id, box.name) for box in boxes if box.stands]
+
+    async def subscriptions(self, account_id: str) -> list[str]:
+        """See :class:`IBackupMail`."""
+        return await self._read(self._tenancy(account_id), mailbox_tree.subscriptions, account_id)
 
     def _find(self) -> None:
         try:
@@ -90,11 +94,12 @@ class BackupMail:
         )
         table = keyword_table(keywords)
         found = []
-        for uid, flags, size, date, offset, prefix, *blob, sort, facts_blob in rows:
+        for uid, flags, size, date, offset, prefix, *blob, sort, facts_blob, uidvalidity, uidl in rows:
             system = flags & SYSTEM_MASK & ~DELETED
             names = table.flag_names(flags & ~SYSTEM_MASK)
             keys = await self._keys(account_id, sort, facts_blob)
-            found.append(BackedUpMessage(uid, system, names, size, date, offset, prefix, BlobRef(*blob), keys))
+            ref = BlobRef(*blob)
+            found.append(BackedUpMessage(uid, system, names, size, date, offset, prefix, ref, keys, uidvalidity, uidl))
         return found
 
     async def _keys(self, account_id: str, sort: bytes | None, facts_blob: str | None) -> SortKeys:

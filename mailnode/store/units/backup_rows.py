@@ -24,10 +24,11 @@ def account_at(tx: Transaction, address_key: str) -> str | None:
 
 def messages(tx: Transaction, account_id: str, mailbox_id: int, after: int, limit: int) -> tuple[str, list[StoredRow]]:
     """Return the account's keywords, and of some live messages of a mailbox with a UID above ``after``, ascending: UID, flags,
-    size, INTERNALDATE and its offset, prefix, the five columns of the blob, sort keys (NULL: in a blob), that blob."""
+    size, INTERNALDATE and its offset, prefix, the five columns of the blob, sort keys (NULL: in a blob), that blob, UIDVALIDITY and
+    the POP3 unique-id (NULL: made of both numbers)."""
     rows = tx.execute(
         "SELECT p.uid, p.flags, p.size, m.internaldate, m.internaldate_offset, m.prefix, m.blob_id, m.blob_size,"
-        " m.blob_place, m.blob_encoding, m.blob_digest, m.sort, m.facts_blob"
+        " m.blob_place, m.blob_encoding, m.blob_digest, m.sort, m.facts_blob, b.uidvalidity, p.uidl"
         " FROM placement p JOIN mailbox b ON b.account_id = p.account_id AND b.mailbox_id = p.mailbox_id"
         " JOIN message m ON m.account_id = p.account_id AND m.message_id = p.message_id"
         " WHERE p.account_id = ? AND p.mailbox_id = ? AND p.uid > ? AND p.uid < b.uidnext AND p.expunged_modseq IS NULL"
