@@ -17,7 +17,7 @@ OFFSETS, OFFSET_SHARE, OFFSET_SHARES = (
     1_000,
     12,
 )  # of the demonstration, whose ports lie closer together than that
-DEMONSTRATION = (2525, 2587, 2465, 2143, 2993, 2110, 2995, 2080)
+DEMONSTRATION = (2525, 2587, 2465, 2143, 2993, 2110, 2995, 2190, 2080)
 
 _held: dict[str, tuple[int, int]] = {}  # kind -> (share, descriptor of its lock)
 _numbers = itertools.count(os.getpid() * 101)

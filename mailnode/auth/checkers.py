@@ -105,7 +105,7 @@ class DirectoryChecker:
             self._refused.remember(login, record, password, "")
             raise UnauthorizedLogin
         self._verified.remember(login, record, password, found.id)
-        if credentials.protocol not in found.protocols:
+        if not found.opens(credentials.protocol):
             raise UnauthorizedLogin
         credentials.checked = record.account
         if found.kind == FOREIGN:

@@ -39,6 +39,11 @@ class SaslExchange:
         self._scram_login = ""
         self._record: LoginRecord | None = None
 
+    @property
+    def final(self) -> bool:
+        """Whether the last challenge was SCRAM's own proof (RFC 5802 3), which the client need not answer."""
+        return isinstance(self._mechanism, Scram) and self._mechanism.proven
+
     async def step(self, response: bytes | None) -> bytes | None:
         """Feed a response; return the next challenge, or None when :attr:`login` is set."""
         step = await self._next(response)

@@ -199,7 +199,7 @@ class Logins:
         record = await self._directory.login_record(username)
         kind = SCRAM_KINDS[digest]
         for credential in record.credentials:
-            if credential.kind == kind and protocol in credential.protocols and record.account:
+            if credential.kind == kind and credential.opens(protocol) and record.account:
                 return ScramVerifier.decode(credential.secret), record
         about = b"scram salt " if digest == "sha256" else kind.encode() + b" salt "
         salt = hmac.digest(self._secret, about + login_name(username.encode()).encode(), "sha256")[:16]

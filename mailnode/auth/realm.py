@@ -12,7 +12,8 @@ from zope.interface import Interface, implementer
 
 from mailnode.errors import Busy, LoginNotAllowed, NoSuchAccount
 from mailnode.interfaces.accounts import IDirectory
-from mailnode.interfaces.sessions import IMailUser, IPopUser, ISessionCounts, ISessionMind, ISubmitter
+from mailnode.interfaces.scripts import IScripts
+from mailnode.interfaces.sessions import IMailUser, IPopUser, IScriptUser, ISessionCounts, ISessionMind, ISubmitter
 from mailnode.interfaces.store import IMaildrop, IMailStore
 from mailnode.values.address import Address
 from mailnode.values.directory import Account
@@ -56,6 +57,15 @@ class Submitter:
         return await self._directory.may_send_as(self.account.id, address)
 
 
+@implementer(IScriptUser)
+class ScriptUser:
+    """ManageSieve's avatar."""
+
+    def __init__(self, account: Account, scripts: IScripts) -> None:
+        self.account = account
+        self.scripts = scripts
+
+
 @implementer(ISessionCounts)
 class SessionCounts:
     """Counts in memory, for the process that counts for all."""
@@ -87,6 +97,7 @@ class MailRealm:
         self,
         directory: IDirectory,
         mails: IMailStore,
+        scripts: IScripts,
         counts: ISessionCounts,
         sessions_per_account: int = 100,
     ) -> None:
@@ -101,6 +112,7 @@ class MailRealm:
             IMailUser: lambda account: MailUser(account, mails),
             IPopUser: lambda account: PopUser(account, mails),
             ISubmitter: lambda account: Submitter(account, directory),
+            IScriptUser: lambda account: ScriptUser(account, scripts),
         }
         directory.on_account_change(self._changed)
 

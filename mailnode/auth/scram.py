@@ -52,6 +52,11 @@ class Scram:
         """Whether the next response is client-final-message: what tells a right password from a wrong one."""
         return self._state == "final"
 
+    @property
+    def proven(self) -> bool:
+        """Whether the proof was right, and the client is shown ours."""
+        return self._state == "proven"
+
     def step(self, response: bytes | None) -> Step:
         """:raises AuthenticationFailed: malformed, not bound to this channel, or a wrong proof."""
         if response is None and self._state == "first":
@@ -62,7 +67,7 @@ class Scram:
             return self._client_first(response)
         if self._state == "final":
             return self._client_final(response)
-        proven, self._state = self._state == "proven", "over"
+        proven, self._state = self.proven, "over"
         if proven and not response:
             return Proven()
         raise AuthenticationFailed

@@ -17,7 +17,7 @@ from typing import TypeVar
 from mailnode.config.demo import certificate_files
 from mailnode.config.endpoints import reached_locally, tcp_port
 from mailnode.config.fields import Network
-from mailnode.config.schema import Config, Tls, TlsName
+from mailnode.config.schema import WITH_LOGIN, Config, Tls, TlsName
 from mailnode.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -247,7 +247,9 @@ def warnings(config: Config) -> list[str]:
     found = []
     for index, listener in enumerate(config.listener):
         key = f"listener[{index}]"
-        if listener.protocol in ("imap", "pop3", "submission") and listener.tls == "none" and not listener.plain_login:
+        if listener.protocol == "managesieve" and not config.sieve.enabled:
+            found.append(f"{key}: nobody can change filters there: they are switched off ([sieve] enabled)")
+        if listener.protocol in WITH_LOGIN and listener.tls == "none" and not listener.plain_login:
             found.append(
                 f"{key}: nobody can log in there: it has neither TLS (tls) nor logins without it (plain_login)"
             )

@@ -22,6 +22,7 @@ LISTENERS = (
     ("imap", 2993, "implicit"),
     ("pop3", 2110, "starttls"),
     ("pop3", 2995, "implicit"),
+    ("managesieve", 2190, "starttls"),
     ("http", 2080, "none"),
 )  # protocol, port, tls
 

@@ -22,6 +22,7 @@ from mailnode.config.imap import Imap
 from mailnode.config.logins import Auth, oauth_mistakes
 from mailnode.config.route_mistakes import route_mistakes
 from mailnode.config.schema import (
+    WITH_LOGIN,
     Config,
     Dkim,
     DmarcReports,
@@ -233,7 +234,7 @@ def _listener_mistakes(listener: Listener) -> list[tuple[str, str]]:
         ("xclient_from", ("smtp", "submission", "lmtp")),
         ("no_policy_for", ("smtp", "lmtp")),
         ("strict_sync", ("smtp",)),
-        ("plain_login", ("imap", "pop3", "submission")),
+        ("plain_login", WITH_LOGIN),
         ("pages", ("http",)),
     ):
         if key in listener.model_fields_set and getattr(listener, key) and listener.protocol not in protocols:

@@ -41,7 +41,8 @@ from mailnode.values.dkim import DkimSettings
 from mailnode.values.sending import SendingLimits, SendingSettings
 from mailnode.values.tls_report import ReportSettings
 
-PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "http")
+WITH_LOGIN = ("imap", "pop3", "submission", "managesieve")  # protocols that programs of accounts speak
+PROTOCOLS = ("smtp", "submission", "lmtp", "imap", "pop3", "managesieve", "http")
 
 
 PerMinute = Annotated[int, Field(ge=0, le=1_000_000)]
@@ -122,7 +123,9 @@ class Search(Section):
 class Listener(Section):
     """One door. Any number of them, each under its own ``[[listener]]``."""
 
-    protocol: Literal["smtp", "submission", "lmtp", "imap", "pop3", "http"] = Field(description="What is spoken there.")
+    protocol: Literal["smtp", "submission", "lmtp", "imap", "pop3", "managesieve", "http"] = Field(
+        description="What is spoken there."
+    )
     endpoint: Endpoint = Field(
         description="Where it listens, as a Twisted server endpoint: ``tcp:25``, ``tcp:25:interface=192.0.2.1``, "
         "``systemd:domain=INET6:name=imaps``, ``unix:/run/mailnode/lmtp``; with ``haproxy:`` before it, behind a "
@@ -136,7 +139,7 @@ class Listener(Section):
         False,
         description="Whether clients may log in without TLS: for a webmail or a proxy on the same machine, whose passwords "
         "cross no network. Only where ``endpoint`` is a TCP port with ``interface=`` a loopback address, such as "
-        "``tcp:143:interface=127.0.0.1``, or a Unix socket. Protocols imap, pop3 and submission only.",
+        "``tcp:143:interface=127.0.0.1``, or a Unix socket. Protocols imap, pop3, submission and managesieve only.",
     )
     relay_from: NetworkList = Field(
         [],

@@ -1,6 +1,7 @@
 """What the portal hands out: avatars by interface, and the credentials it takes.
 
-``Portal.login(credentials, mind, IMailUser)`` for IMAP, ``IPopUser`` for POP3, ``ISubmitter`` for submission.
+``Portal.login(credentials, mind, IMailUser)`` for IMAP, ``IPopUser`` for POP3, ``ISubmitter`` for submission, ``IScriptUser`` for
+ManageSieve.
 ``mind`` provides :class:`ISessionMind`, so that the realm can end a live session.
 """
 
@@ -11,6 +12,7 @@ from collections.abc import Mapping
 from twisted.cred.credentials import ICredentials
 from zope.interface import Attribute, Interface
 
+from mailnode.interfaces.scripts import IScripts
 from mailnode.interfaces.store import IMaildrop
 from mailnode.values.address import Address
 from mailnode.values.client_names import ClientNames
@@ -20,7 +22,7 @@ class ISessionMind(Interface):
     """The protocol session behind a login."""
 
     session = Attribute("str: the session id of the log")
-    protocol = Attribute("str: imap, pop3 or submission")
+    protocol = Attribute("str: imap, pop3, submission or managesieve")
     peer = Attribute("str: the client's IP address")
     server_name = Attribute('str: the name the client asked for in its TLS handshake (SNI), lower-case; "" without one')
 
@@ -38,7 +40,7 @@ class ISessionMind(Interface):
 class ICredentialContext(ICredentials):
     """Credentials that know which protocol and which peer they come from; every checker of ours takes these."""
 
-    protocol = Attribute("str: imap, pop3 or submission")
+    protocol = Attribute("str: imap, pop3, submission or managesieve")
     peer = Attribute("str: the client's IP address")
     session = Attribute("str")
 
@@ -73,6 +75,13 @@ class ISubmitter(Interface):
 
     async def may_send_as(address: Address) -> bool:
         """Whether the account may use this reverse-path or From address."""
+
+
+class IScriptUser(Interface):
+    """ManageSieve's avatar."""
+
+    account = Attribute("Account")
+    scripts: IScripts = Attribute("of all accounts")
 
 
 class ISessionCounts(Interface):
@@ -110,12 +119,16 @@ class ISaslExchange(Interface):
         """
 
     login = Attribute("ILogin once succeeded")
+    final = Attribute(
+        'bool: the challenge that step returned last is for a client that has proven itself, and wants b"" for an answer: a protocol'
+        " may say it together with its success instead (RFC 4422 4)"
+    )
 
 
 class ILogin(Interface):
     """A login that stands."""
 
-    avatar = Attribute("IMailUser, IPopUser or ISubmitter")
+    avatar = Attribute("IMailUser, IPopUser, ISubmitter or IScriptUser")
     account = Attribute("Account")
     mechanism = Attribute("str: PLAIN, LOGIN, SCRAM-SHA-256 ...")
 

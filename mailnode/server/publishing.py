@@ -17,7 +17,15 @@ from mailnode.server.reloading import certificate_files
 from mailnode.values.published import SERVICES, OwnStsPolicy, Published
 
 HTTPS = 443
-USUAL_PORTS = {"submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110}
+USUAL_PORTS = {
+    "submissions": 465,
+    "submission": 587,
+    "imaps": 993,
+    "imap": 143,
+    "pop3s": 995,
+    "pop3": 110,
+    "sieve": 4190,
+}
 
 
 def published(config: Config, pairs: Sequence[Pair], coming: Sequence[str] = ()) -> Published:

@@ -47,6 +47,9 @@ from mailnode.imap.wire.limits import ImapLimits
 from mailnode.interfaces.reactor import StartTls
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ISessionCounts
+from mailnode.managesieve.checking import ScriptChecker
+from mailnode.managesieve.protocol import ManageSieveFactory
+from mailnode.managesieve.session import ManageSieveService
 from mailnode.net.programs import Programs
 from mailnode.net.pump_factory import PumpFactory
 from mailnode.policy.chain import PolicyChain
@@ -123,7 +126,7 @@ class Rooms:
             config.server.hostname,
         )
         self._mailbox_scripts = self._make_mailbox_scripts()
-        self._realm = MailRealm(stores.directory, stores.mail, counts)
+        self._realm = MailRealm(stores.directory, stores.mail, stores.scripts, counts)
         self._logins = self._make_logins()
 
     def _make_router(self) -> Router:
@@ -213,6 +216,7 @@ class Rooms:
             "lmtp": self._smtp_factory,
             "imap": self._imap_factory,
             "pop3": self._pop3_factory,
+            "managesieve": self._managesieve_factory,
         }
         return make[entry.protocol](entry, start_tls, config)
 
@@ -367,6 +371,29 @@ class Rooms:
             timeout=config.limits.pop3_timeout,
             login_timeout=config.limits.login_timeout,
             plain_login=entry.plain_login,
+            max_connections=config.limits.connections,
+            max_per_peer=config.limits.connections_per_address,
+        )
+
+
+    def _managesieve_factory(
+        self, entry: ListenerConfig, start_tls: StartTls | None, config: Config
+    ) -> ManageSieveFactory:
+        service = ManageSieveService(
+            self._logins,
+            ScriptChecker(self._runtime.threads, self._runtime.processes),
+            config.sieve.quota(),
+            f"mailnode {VERSION}",
+            start_tls=entry.tls == "starttls",
+            plain_login=entry.plain_login,
+            login_seconds=config.limits.login_timeout,
+            enabled=config.sieve.enabled,
+        )
+        return ManageSieveFactory(
+            service,
+            self._runtime.reactor,
+            tls=entry.tls,
+            start_tls=start_tls,
             max_connections=config.limits.connections,
             max_per_peer=config.limits.connections_per_address,
         )

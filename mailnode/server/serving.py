@@ -101,14 +101,14 @@ class Serving:
 
     def _serve(self, config: Config) -> None:
         """Give new connections what another configuration says of them; those that stand keep what they were told."""
-        if (config.limits, config.submission, config.imap) != self._served and not self._closed:
+        if (config.limits, config.submission, config.imap, config.sieve) != self._served and not self._closed:
             self._take(config)
             for index, listener in self._listeners.items():
                 if listener.protocol != "http":  # it has no such limits
                     listener.serve(self._factory(index, config))
 
     def _take(self, config: Config) -> None:
-        self._served = config.limits, config.submission, config.imap
+        self._served = config.limits, config.submission, config.imap, config.sieve
         self.rooms.limit_sessions(config.limits.sessions_per_account)
 
     def served(self, process: int) -> ProcessStatus:

@@ -20,6 +20,7 @@ LISTENERS = (  # protocol, port, TLS: what the configuration that setup writes l
     ("imap", 993, "implicit"),
     ("imap", 143, "starttls"),
     ("pop3", 995, "implicit"),
+    ("managesieve", 4190, "starttls"),
 )
 OWN_ITEMS = ("host-name", "files", "system-user", "service-unit")  # checks of what setup has items of its own for
 

@@ -8,6 +8,7 @@ STATUSES = ("active", "no-login", "no-receive", "suspended", "deleting")
 SHARED = "shared"  # nobody logs in: its mailboxes are there for those who have rights to them
 ROLES = ("user", "admin", SHARED)
 PROTOCOLS = ("imap", "pop3", "submission")
+WITH = {"managesieve": "imap"}  # who may log in over one may do so over the other: filters are a part of a mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,10 @@ class Credential:
     protocols: frozenset[str] = frozenset(PROTOCOLS)
     label: str = ""
     created: float = 0.0
+
+    def opens(self, protocol: str) -> bool:
+        """Whether it may be used over a protocol."""
+        return WITH.get(protocol, protocol) in self.protocols
 
 
 @dataclass(frozen=True, slots=True)

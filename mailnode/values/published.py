@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 # Names that programs look for their settings under, with a domain behind them.
 CLIENT_HOSTS = ("autoconfig", "autodiscover")
 
-# Labels of services in SRV records (RFC 6186 3, RFC 8314 5.1), with the protocol and the kind of TLS each stands for.
+# Labels of services in SRV records (RFC 6186 3, RFC 8314 5.1, RFC 5804 1.8), with the protocol and the kind of TLS each stands for.
 SERVICES: Mapping[str, tuple[str, str]] = {
     "submissions": ("submission", "implicit"),
     "submission": ("submission", "starttls"),
@@ -17,6 +17,7 @@ SERVICES: Mapping[str, tuple[str, str]] = {
     "imap": ("imap", "starttls"),
     "pop3s": ("pop3", "implicit"),
     "pop3": ("pop3", "starttls"),
+    "sieve": ("managesieve", "starttls"),
 }
 
 

@@ -41,10 +41,10 @@ def test_an_ordinary_configuration_is_not_warned_of():
 
 
 def test_a_listener_nobody_can_log_in_on():
-    listeners = [{"protocol": protocol} for protocol in ("smtp", "submission", "imap", "pop3")]
+    listeners = [{"protocol": protocol} for protocol in ("smtp", "submission", "imap", "pop3", "managesieve")]
     assert warnings(config(listeners=listeners)) == [
         f"listener[{index}]: nobody can log in there: it has neither TLS (tls) nor logins without it (plain_login)"
-        for index in (1, 2, 3)
+        for index in (1, 2, 3, 4)
     ]
 
 

@@ -37,7 +37,7 @@ def test_the_example_loads(tmp_path):
     path.write_text(text)
     config = load(path, checks=Checks(pair=check_pair))
     assert config.server.hostname == "mail.example.org"
-    assert {one.protocol for one in config.listener} == {"smtp", "submission", "imap", "pop3", "http"}
+    assert {one.protocol for one in config.listener} == {"smtp", "submission", "imap", "pop3", "managesieve", "http"}
     assert config.dns.servers == [], "a machine that was just installed has no resolver of its own"
     assert warnings(config) == []
 

@@ -247,7 +247,7 @@ def test_a_mistake_is_one_line_with_its_key(table, expected):
     assert all("\n" not in line and ": " in line for line in found)
 
 
-@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission"])
+@pytest.mark.parametrize("protocol", ["imap", "pop3", "submission", "managesieve"])
 def test_logins_without_tls_where_only_this_machine_connects(protocol):
     local = read(with_listener(protocol=protocol, plain_login=True, endpoint="tcp:143:interface=127.0.0.1"), Path("/"))
     assert local.listener[0].plain_login
@@ -438,7 +438,7 @@ def test_the_demonstration_listens_on_this_machine_alone_and_sends_nothing_out()
     config = demo_config(Path("/d"), 100)
     assert all(one.endpoint.endswith(":interface=127.0.0.1") for one in config.listener)
     assert [one.endpoint.split(":")[1] for one in config.listener] == [
-        str(port + 100) for port in (2525, 2587, 2465, 2143, 2993, 2110, 2995, 2080)
+        str(port + 100) for port in (2525, 2587, 2465, 2143, 2993, 2110, 2995, 2190, 2080)
     ]
     assert not config.queue.outgoing
     assert all(not one.relay_from for one in config.listener)

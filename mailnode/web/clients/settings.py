@@ -45,6 +45,6 @@ def settings_of(domain: str, published: Published) -> ClientSettings:
     services = tuple(
         OfferedService(protocol, published.hostname, published.services[label], tls == "implicit")
         for label, (protocol, tls) in SERVICES.items()
-        if label in published.services
+        if label in published.services and protocol in SERVICE_NAMES
     )
     return ClientSettings(domain, services)
