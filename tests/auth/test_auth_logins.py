@@ -102,7 +102,7 @@ class LoginTests(SynchronousTestCase):
         self.now(self.engine.start())
         self.directory = Directory(self.engine)
         self.threads = Threads()
-        self.realm = MailRealm(self.directory, Mails(), SessionCounts())
+        self.realm = MailRealm(self.directory, Mails(), None, SessionCounts())
         other = InMemoryUsernamePasswordDatabaseDontUse(**{"bob@a.test": b"from a plug-in"})
         checker = FirstThatKnows([DirectoryChecker(self.directory, self.threads, self.clock), other])
         portal = Portal(self.realm, [checker, ProofChecker(self.directory)])

@@ -254,7 +254,7 @@ class DoorTests(SynchronousTestCase):
 
     def door(self, trusted=()):
         """Logins as one process has them; all have the counters in common."""
-        realm = MailRealm(self.directory, Mails(), SessionCounts(), 1000)
+        realm = MailRealm(self.directory, Mails(), None, SessionCounts(), 1000)
         checker = DirectoryChecker(self.directory, self.threads, self.clock)
         portal = Portal(realm, [checker, ProofChecker(self.directory)])
         return Logins(portal, self.directory, Throttle(self.counters, SECRET, lambda: trusted), self.clock, SECRET)

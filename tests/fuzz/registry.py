@@ -14,7 +14,7 @@ CORPUS = Path(__file__).parent / "corpus"
 # Fakes of other folders, which tests import from there.
 sys.path += [
     str(TESTS / folder)
-    for folder in ("smtp", "imap", "pop3", "policy", "message")
+    for folder in ("smtp", "imap", "managesieve", "pop3", "policy", "message")
     if str(TESTS / folder) not in sys.path
 ]
 

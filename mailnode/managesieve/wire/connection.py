@@ -60,6 +60,7 @@ class ManageSieveConnection:
         self._in_sasl = False
         self._awaiting_tls = False
         self._tls_is_up = False  # and has yet to be told
+        self._lost = False  # nothing that comes is a command any more
 
     @property
     def buffered(self) -> int:
@@ -74,7 +75,7 @@ class ManageSieveConnection:
 
     def receive_data(self, data: bytes) -> None:
         """Take input."""
-        if not self._awaiting_tls:
+        if not self._awaiting_tls and not self._lost:
             self._buffer += data
 
     def receive_eof(self) -> None:
@@ -98,6 +99,9 @@ class ManageSieveConnection:
                 event = _TOO_LONG
             else:
                 event = _TOO_LONG if len(line) > MAX_LINE - 2 else self._take_line(line)
+        if isinstance(event, BadManageCommand) and event.lost:
+            self._lost = True
+            self._buffer.clear()
         self._answered = False
         self._commands += 1
         return event
