@@ -12,7 +12,12 @@ from mailnode.values.published import CLIENT_HOSTS, SERVICES, DnsRecord, Publish
 
 MX_PREFERENCE = 10
 
-_PROGRAMS = {"submission": "send", "imap": "read mail over IMAP", "pop3": "fetch mail over POP3", "managesieve": "change filters"}
+_PROGRAMS = {
+    "submission": "send",
+    "imap": "read mail over IMAP",
+    "pop3": "fetch mail over POP3",
+    "managesieve": "change filters",
+}
 _SRV_RFCS = {"sieve": "RFC 5804"}  # of labels that RFC 6186 does not have: nobody is told that there is no such service
 _KINDS = {"implicit": "TLS from the first octet", "starttls": "STARTTLS"}
 
@@ -179,7 +184,8 @@ def _issuance(published: Published) -> Iterator[DnsRecord]:
 def _programs(domain: str, published: Published) -> Iterator[DnsRecord]:
     for label, port in published.services.items():
         protocol, tls = SERVICES[label]
-        why = f"Where programs {_PROGRAMS[protocol]}, with {_KINDS[tls]} ({_SRV_RFCS.get(label, "RFC 6186, RFC 8314")})."
+        rfcs = _SRV_RFCS.get(label, "RFC 6186, RFC 8314")
+        why = f"Where programs {_PROGRAMS[protocol]}, with {_KINDS[tls]} ({rfcs})."
         yield DnsRecord(f"_{label}._tcp.{domain}", "SRV", f"0 1 {port} {published.hostname}", why)
     for label in (label for label in SERVICES if label not in published.services and label not in _SRV_RFCS):
         yield DnsRecord(f"_{label}._tcp.{domain}", "SRV", "0 0 0 .", "Tells programs what is not offered (RFC 6186).")

@@ -120,8 +120,8 @@ class ISaslExchange(Interface):
 
     login = Attribute("ILogin once succeeded")
     final = Attribute(
-        'bool: the challenge that step returned last is for a client that has proven itself, and wants b"" for an answer: a protocol'
-        " may say it together with its success instead (RFC 4422 4)"
+        'bool: the challenge that step returned last is for a client that has proven itself, and wants b"" for an answer: a'
+        " protocol may say it together with its success instead (RFC 4422 4)"
     )
 
 

@@ -46,8 +46,8 @@ _LAST_WORDS = {
 @dataclass(frozen=True, slots=True)
 class ManageSieveService:
     """What the sessions of a listener are given. ``start_tls``: whether STARTTLS is possible. ``plain_login``: whether logins are
-    allowed without TLS. ``login_seconds``: for a login, from the connection or from UNAUTHENTICATE on. ``enabled``: whether there are
-    filters at all."""
+    allowed without TLS. ``login_seconds``: for a login, from the connection or from UNAUTHENTICATE on. ``enabled``: whether there
+    are filters at all."""
 
     logins: ILogins
     checker: ScriptChecker

@@ -375,7 +375,6 @@ class Rooms:
             max_per_peer=config.limits.connections_per_address,
         )
 
-
     def _managesieve_factory(
         self, entry: ListenerConfig, start_tls: StartTls | None, config: Config
     ) -> ManageSieveFactory:

@@ -69,6 +69,13 @@ def test_all_that_a_domain_publishes():
     assert "domain dkim-rotate example.org" in note
 
 
+def test_filters_are_found_where_they_can_be_changed():
+    found = {one.name: one for one in zone("example.org", Published("mail.example.org", services={"sieve": 4190}))}
+    record = found["_sieve._tcp.example.org"]
+    assert (record.type, record.value) == ("SRV", "0 1 4190 mail.example.org")
+    assert record.why == "Where programs change filters, with STARTTLS (RFC 5804)."
+
+
 def test_what_is_not_known_is_a_note_and_no_record():
     found = values(published=Published("mail.example.org"))
     assert not {kind for _, kind in found} & {"A", "AAAA", "TLSA", "CNAME"}

@@ -130,6 +130,7 @@ class MailNode:
         ("imaps", "imap", "implicit"),
         ("pop3", "pop3", "starttls"),
         ("pop3s", "pop3", "implicit"),
+        ("sieve", "managesieve", "starttls"),
         ("http", "http", "none"),
     )
 

@@ -170,5 +170,7 @@ def test_so_by_scram():
     wire.set_password("elsewhere", "", frozenset({"submission"}))
     client = scramp.ScramClient(["SCRAM-SHA-256"], "alice@a.test", "elsewhere")
     first = b64encode(client.get_client_first().encode())
-    client.set_server_first(b64decode(wire.send(b'AUTHENTICATE "SCRAM-SHA-256" "%s"\r\n' % first).strip(b'"\r\n')).decode())
+    client.set_server_first(
+        b64decode(wire.send(b'AUTHENTICATE "SCRAM-SHA-256" "%s"\r\n' % first).strip(b'"\r\n')).decode()
+    )
     assert wire.send(b'"' + b64encode(client.get_client_final().encode()) + b'"\r\n', DELAY) == REFUSED

@@ -27,8 +27,9 @@ def test_services_are_what_others_reach_with_tls():
             {"protocol": "imap", "endpoint": "systemd:domain=INET6:name=imaps", "tls": "implicit"},
             {"protocol": "imap", "endpoint": "haproxy:tcp:1143", "tls": "starttls", "proxy_from": ["192.0.2.9/32"]},
             {"protocol": "pop3", "endpoint": "tcp:110"},
+            {"protocol": "managesieve", "endpoint": "systemd:domain=INET6:name=sieve", "tls": "starttls"},
         ],
-    ).services == {"submissions": 465, "imaps": 993, "imap": 1143}
+    ).services == {"submissions": 465, "imaps": 993, "imap": 1143, "sieve": 4190}
 
 
 def test_addresses_are_those_of_the_configuration_and_public_ones_of_listeners():

@@ -20,7 +20,7 @@ from mailnode.web.clients.autodiscover import MAX_DEPTH, MAX_REQUEST, MAX_VALUE,
 from mailnode.web.clients.pages import MAX_PASSWORD, ClientPages
 from mailnode.web.site import SiteContent, web_factory
 
-ALL = {"submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110}
+ALL = {"submissions": 465, "submission": 587, "imaps": 993, "imap": 143, "pop3s": 995, "pop3": 110, "sieve": 4190}
 SENT = {"submissions": 10465, "imap": 10143}
 AUTOCONFIG = "/mail/config-v1.1.xml"
 WELL_KNOWN = "/.well-known/autoconfig/mail/config-v1.1.xml"

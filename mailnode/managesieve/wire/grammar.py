@@ -108,7 +108,7 @@ _ESCAPED = re.compile(rb"\\(.)")
 _NUMBER = re.compile(rb"(?:0|[1-9][0-9]{0,9})\Z")
 
 
-class _Unreadable(Exception):
+class _NoArgument(Exception):
     """What stands there is no argument of the command."""
 
 
@@ -138,7 +138,7 @@ def parse_command(parts: Sequence[bytes], state: ManageState) -> ManageCommand |
     try:
         words = _words(parts, None if verb == b"AUTHENTICATE" else MAX_QUOTED)
         return _with_arguments(name, takes, words[1:])
-    except _Unreadable as error:
+    except _NoArgument as error:
         wanted = " and ".join(one.value for one in takes) or "nothing"
         return BadManageCommand(str(error) or f"{name} takes {wanted}")
 
@@ -148,9 +148,9 @@ def parse_sasl(parts: Sequence[bytes]) -> ManageSaslResponse | BadManageCommand:
     try:
         words = _words(parts, None)
         if len(words) != 1 or not isinstance(words[0], _String):
-            raise _Unreadable
+            raise _NoArgument
         return ManageSaslResponse(None if words[0] == b"*" else _decode_base64(words[0]))
-    except _Unreadable:
+    except _NoArgument:
         return BadManageCommand("a response is one string, in base64")
 
 
@@ -170,24 +170,24 @@ def _words(parts: Sequence[bytes], longest: int | None) -> list[bytes]:
         while at < len(part):
             match = _TOKEN.match(part, at)
             if match is None:
-                raise _Unreadable
+                raise _NoArgument
             at = match.end()
             kind = match.lastindex
             if kind == 3:
                 apart = True
                 continue
             if not apart:
-                raise _Unreadable
+                raise _NoArgument
             apart = False
             words.append(match[1] if kind == 1 else _quoted(match[2], longest))
         if not apart and index + 1 < len(parts):
-            raise _Unreadable
+            raise _NoArgument
     return words
 
 
 def _quoted(inner: bytes, longest: int | None) -> _String:
     if longest is not None and len(inner) > longest:
-        raise _Unreadable(f"a quoted string has at most {longest} octets")
+        raise _NoArgument(f"a quoted string has at most {longest} octets")
     _text(inner)
     return _String(_ESCAPED.sub(rb"\1", inner))
 
@@ -198,18 +198,18 @@ def _with_arguments(verb: str, takes: Sequence[Takes], words: Sequence[bytes]) -
     word: bytes | None = None
     initial: bytes | None = None
     if len(words) > len(takes):
-        raise _Unreadable
+        raise _NoArgument
     for index, kind in enumerate(takes):
         if index >= len(words):
             if kind not in _OPTIONAL:
-                raise _Unreadable
+                raise _NoArgument
             continue
         given = words[index]
         if kind is Takes.SIZE:
             size = _number(given)
             continue
         if not isinstance(given, _String):
-            raise _Unreadable
+            raise _NoArgument
         if kind is Takes.NAME:
             names.append(_text(given))
         elif kind is Takes.SCRIPT:
@@ -223,7 +223,7 @@ def _with_arguments(verb: str, takes: Sequence[Takes], words: Sequence[bytes]) -
 
 def _number(word: bytes) -> int:
     if isinstance(word, _String) or not _NUMBER.match(word) or int(word) > MAX_NUMBER:
-        raise _Unreadable
+        raise _NoArgument
     return int(word)
 
 
@@ -231,11 +231,11 @@ def _text(word: bytes) -> str:
     try:
         return word.decode("utf-8")
     except UnicodeDecodeError:
-        raise _Unreadable("not UTF-8") from None
+        raise _NoArgument("not UTF-8") from None
 
 
 def _decode_base64(word: bytes) -> bytes:
     try:
         return base64.b64decode(word, validate=True)
     except (binascii.Error, ValueError):
-        raise _Unreadable("not base64") from None
+        raise _NoArgument("not base64") from None
