@@ -86,6 +86,9 @@ and ``header``, and ``header`` (fields on top of everybody's copy).
 ``import mailnode``: ``backup``, ``found``, ``present``, ``brought``, ``flags_added``, ``damaged``, ``subscribed`` (mailboxes).
 ``export``: ``address``,
 ``target``, ``mailboxes``, ``messages`` (that are there now), ``written``, ``damaged``.
+``filter list``, and what changes rules: ``account``, ``script``, ``active``, ``active_script`` ("": none is), ``rules``, each with
+``name``, ``when`` (conditions in words), ``any_of``, ``folder``, ``flags``, ``forward``, ``keeps_copy``, ``delete`` and ``stop``,
+and ``away`` (null: nothing is answered) with ``text``, ``subject``, ``days``, ``first`` and ``last``.
 ``filter show``: ``account``, ``junk`` and ``good`` (messages learnt), ``words``, ``senders``, ``learnt_at``.
 ``filter forget``: ``forgotten``.
 ``tls servers``: ``domain``, ``host``, ``level`` (the best of late: verified, encrypted, plain), ``last_verified``,

@@ -21,6 +21,7 @@ from mailnode.ctl.given_file import open_file
 from mailnode.ctl.parts import OctetsType, Place, changed, read_password, show, shown
 from mailnode.ctl.queue_words import QUEUE_WORDS
 from mailnode.ctl.report_words import REPORT_WORDS
+from mailnode.ctl.rule_words import RULE_WORDS
 from mailnode.ctl.script_words import SCRIPT_WORDS
 from mailnode.ctl.wording import Given, Words
 
@@ -36,7 +37,7 @@ GROUPS = {
     "alias": "Aliases: addresses that stand for others.",
     "grant": "Who may send as an address that is not theirs alone: an alias for several, or another account's.",
     "suppression": "Recipients that bounced, and that an account is not let write to for a while.",
-    "filter": "What the filters of accounts have learnt from what people do with their mail.",
+    "filter": "Rules that file, mark, forward and delete mail; what filters have learnt from what people do with theirs.",
     "store": "The files of the store.",
     "mailbox": "Mailboxes of an account.",
     "shared": "Accounts that belong to nobody: their mailboxes are there to be shared.",
@@ -390,8 +391,9 @@ WORDS = {
     "moving.flags": Words(is_command=False),
     "moving.note": Words(is_command=False),
     "moving.read": Words(is_command=False),
-    # Filter scripts
+    # Filter scripts, and rules
     **SCRIPT_WORDS,
+    **RULE_WORDS,
     **QUEUE_WORDS,
     # Backups
     **BACKUP_WORDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from mailnode.delivery.sieve_mail import (
@@ -23,6 +24,17 @@ from mailnode.sieve.interpreter import outcome, run_script
 from mailnode.sieve.limits import ScriptLimits
 from mailnode.sieve.mailto import parse_mailto
 from mailnode.sieve.parser import parse
+from mailnode.sieve.rules import (
+    AwayNotice,
+    ChangedByHand,
+    MailRule,
+    MailRules,
+    RuleCondition,
+    RulesRefused,
+    read_condition,
+    read_rules,
+    write_rules,
+)
 from mailnode.sieve.writer import write
 from mailnode.values.address import Address
 from tests.fuzz.target import Target, variant
@@ -65,6 +77,16 @@ def message(data: bytes) -> None:
     bits, content = variant(data)
     change = (b"", b'replace "x";', b'enclose :subject "y" "z";', b'convert "text/html" "text/plain" "";')[bits % 4]
     _run(REQUIRE.encode() + LOOKS_AT_ALL + change, content)
+
+
+def rules(data: bytes) -> None:
+    """Read rules of a script; what is written of them is the script, and conditions in words are read as themselves."""
+    found = read_rules(data)
+    for rule in found.rules:
+        for condition in rule.conditions:
+            assert read_condition(condition.words()) == condition, condition
+    text = data.decode("utf-8").removeprefix("\ufeff").replace("\r\n", "\n")
+    assert write_rules(found).decode("utf-8").replace("\r\n", "\n") == text
 
 
 def sent(data: bytes) -> None:
@@ -121,9 +143,41 @@ WORDS = (
     b"\r\n.\r\n",
 )
 WORDS += (b"header ", b":matches ", b"keep", b"/*", b"*/", b"#", b"10K", b"${1}", b"${hex:41}", b"\\")
+RULES = write_rules(
+    MailRules(
+        (
+            MailRule(
+                "a",
+                (RuleCondition("from", "a", exact=True), RuleCondition("over", octets=1024)),
+                any_of=True,
+                stop=True,
+            ),
+            MailRule("b", (RuleCondition("list", "a"),), folder="a", flags=("a",), forward="a@b.test"),
+            MailRule("c", forward="a@b.test", keeps_copy=False),
+        ),
+        AwayNotice("a\na", "a", 3, date(2026, 1, 1), date(2026, 1, 2)),
+    )
+)
 TARGETS = (
     Target("sieve-script", script, (b"keep;", b'if true { redirect "a@b.test"; }'), (ScriptRefused,), WORDS),
     Target("sieve-commands", commands, LINES[:40], (ScriptRefused,), WORDS, held=1024 * 1024),
+    Target(
+        "sieve-rules",
+        rules,
+        tuple(RULES.replace(b'"a"', one) for one in (b'"a"', b'"\\\\"', b'"\xc3\xa4\r\n# Rule: x"')),
+        (ChangedByHand, RulesRefused),
+        (
+            *WORDS,
+            b"# Rule: ",
+            b":contains ",
+            b"addflag ",
+            b"fileinto :create ",
+            b":copy ",
+            b"discard;",
+            b"stop;",
+            b"\r\n\r\n",
+        ),
+    ),
     Target(
         "sieve-message",
         message,
