@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from mailnode.sieve.arguments import ArgumentRefused, BoundArguments, MissingHere, bind
@@ -49,7 +49,7 @@ class _Checker:
         self._language = known
         self._offered = frozenset(known.extensions) - withheld
         self._possible: set[str] = set()  # in force when ``ihave`` has said so
-        self._around: list[str] = []
+        self._around: list[ScriptCall] = []
         self._arguments: dict[str, ScriptArgument] = {}
 
     def refuse(self, call: ScriptCall, name: str, text: str) -> None:
@@ -60,7 +60,11 @@ class _Checker:
 
     def is_in(self, *commands: str) -> bool:
         """Whether the command stands in a block of one of these."""
-        return not set(commands).isdisjoint(self._around)
+        return any(call.row.name in commands for call in self._around)
+
+    def around(self) -> Sequence[ScriptCall]:
+        """See :class:`Checking`."""
+        return self._around
 
     def _mistake(self, line: int, column: int, text: str) -> None:
         if len(self.mistakes) < MAX_MISTAKES:
@@ -138,7 +142,7 @@ class _Checker:
         if not row.block and node.block is not None:
             self._mistake(node.line, node.column, f"{node.name} takes no block")
             return call
-        self._around.append(node.name)
+        self._around.append(call)
         block = self._commands(node.block or ())
         self._around.pop()
         return replace(call, block=block) if block else call
@@ -217,6 +221,8 @@ class _Checker:
             if comparator is not None:
                 text = _missing(f'the comparator "{named}"', comparator.extension)
             raise MissingHere(text, bound.places[":comparator"])
+        if ":comparator" in bound.values and not kind.compares:
+            raise ArgumentRefused(f"no comparator goes with :{name}", bound.places[":comparator"])
         if kind.substrings and not comparator.substrings:
             raise ArgumentRefused(
                 f"{comparator.name} knows no substrings, which :{name} needs", bound.places[f":{name}"]

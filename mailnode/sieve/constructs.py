@@ -76,6 +76,7 @@ class MatchType:
     relations: frozenset[str] = frozenset()  # of which one follows
     check: Callable[[str], None] | None = None  # of a constant key. :raises ValueRefused:
     asks: Callable[[ScriptRun, Sequence[str], Sequence[str]], Sequence[Question]] | None = None
+    compares: bool = True  # a comparator may be named
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,9 @@ class Checking(Protocol):
 
     def is_in(self, *commands: str) -> bool:
         """Whether the command stands in a block of one of these."""
+
+    def around(self) -> Sequence[ScriptCall]:
+        """The commands in whose blocks it stands, the outermost first."""
 
 
 Check = Callable[[Checking, "ScriptCall"], None]

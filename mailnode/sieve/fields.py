@@ -6,8 +6,10 @@ from collections.abc import Iterable
 
 from mailnode.sieve.constructs import Checking, ScriptCall
 from mailnode.sieve.mail import HeaderLine
-from mailnode.sieve.parts import field_aspects, part_at, walk
+from mailnode.sieve.parts import field_aspects, has_type, part_at, walk
 from mailnode.sieve.run import ScriptRun
+
+TYPES = ("type", "subtype", "contenttype")  # aspects of a field
 
 
 def named_lines(run: ScriptRun, call: ScriptCall, names: Iterable[str]) -> list[HeaderLine]:
@@ -34,7 +36,9 @@ def fields_of(run: ScriptRun, call: ScriptCall, name: str) -> list[HeaderLine]:
 def field_values(run: ScriptRun, call: ScriptCall, names: Iterable[str]) -> list[str]:
     """Return what a test compares of some fields: all that stands in them, or an aspect of it (RFC 5703 4.1)."""
     lines = named_lines(run, call, names)
-    for aspect in ("type", "subtype", "contenttype", "param"):
+    if any(call.has(f":{aspect}") for aspect in TYPES) and call.match is not None and call.match.type.name == "count":
+        lines = [line for line in lines if has_type(line)]  # RFC 5703 4.1: those that could be read
+    for aspect in (*TYPES, "param"):
         if call.has(f":{aspect}"):
             named = run.texts(call, ":param") if aspect == "param" else ()
             return [value for line in lines for value in field_aspects(line, aspect, named)]

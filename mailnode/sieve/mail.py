@@ -51,6 +51,7 @@ class EditedMail:
         self._header_changed = False
         self._body_changed = False
         self._content: EditedContent | None = None
+        self._sent_on: tuple[EditedContent | None] | None = None
         self._take(data)
 
     def _take(self, data: bytes) -> None:
@@ -116,6 +117,16 @@ class EditedMail:
         self._header_changed = self._body_changed = True
         self._content = None
         self._take(data)
+
+    def enclose(self, data: bytes) -> None:
+        """Have a message in its place of which it is a part. What is sent on stays as it is (RFC 5703 6)."""
+        if self._sent_on is None:
+            self._sent_on = (self.content(),)
+        self.set_data(data)
+
+    def content_sent_on(self) -> EditedContent | None:
+        """Return as :meth:`content` what goes to somebody else."""
+        return self.content() if self._sent_on is None else self._sent_on[0]
 
     def _header(self) -> bytes:
         block = b"".join([line.raw if line.raw.endswith(b"\n") else line.raw + b"\r\n" for line in self.lines])

@@ -82,6 +82,7 @@ class ScriptRun:
     shared_names: set[str] = field(default_factory=set)
     in_force: set[str] = field(default_factory=set)
     parts: list[LoopPart] = field(default_factory=list)
+    replaced: list[PartPath] = field(default_factory=list)  # parts that have become others, with all in them
     answers: dict[Question, SieveAnswer] = field(default_factory=dict)
     logged: list[str] = field(default_factory=list)
     included: list[IncludedScript] = field(default_factory=list)  # so far

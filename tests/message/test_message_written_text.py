@@ -4,7 +4,7 @@ from email import message_from_bytes
 from email.policy import SMTP, default
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailnode.errors import BadAddress
@@ -38,13 +38,11 @@ def test_a_text_in_ascii_stays_and_other_text_is_encoded():
     assert read(text_field("Subject", "x" * 10_000))["Subject"].strip() == "x" * MAX_TEXT
 
 
+@example("x\r\nBcc: evil@x.test\r\n\r\nbody")
+@example(EVIL)
 @given(st.text(max_size=300))
 def test_a_text_is_one_field_in_ascii(text):
-    for written in (
-        text_field("Subject", text),
-        text_field("Subject", EVIL + text),
-        address_field("To", [(text, ANN)]),
-    ):
+    for written in (text_field("Subject", text), address_field("To", [(text, ANN)])):
         assert [field.name for field in fields(written)] in ([b"Subject"], [b"To"])
         assert written.isascii() and written.endswith(b"\r\n") and longest_line(written) <= MAX_LINE
         assert not any(octet < 32 for octet in written.replace(b"\r\n", b"").replace(b"\t", b""))

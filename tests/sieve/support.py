@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mailnode.sieve.actions import FileMessage, KeepMessage, SieveAction
+from mailnode.sieve.actions import EditedContent, FileMessage, KeepMessage, SieveAction
 from mailnode.sieve.checker import compile_script
 from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
 from mailnode.sieve.faults import ScriptRefused
@@ -22,6 +22,13 @@ MESSAGE = (
     "Message-ID: <1@example.com>\r\n"
     "X-Multi: one\r\nX-Multi: two\r\nX-Empty:\r\n"
     "\r\nbody text\r\n"
+)
+
+PARTS = (
+    "From: a@example.com\r\nTo: me@example.com\r\nSubject: parts\r\nMIME-Version: 1.0\r\n"
+    'Content-Type: multipart/mixed; boundary="b"\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nHello\r\n'
+    "--b\r\nContent-Type: text/html\r\n\r\n<p>rich <b>text</b></p>\r\n--b\r\n"
+    'Content-Type: application/pdf\r\nContent-Disposition: attachment; filename="x.pdf"\r\n\r\nPDF\r\n--b--\r\n'
 )
 
 
@@ -46,6 +53,13 @@ def actions(script: str, message: str | bytes = MESSAGE, **facts: object) -> tup
     found = run(script, message, **facts)  # type: ignore[arg-type]
     assert found.failure is None, found.failure
     return found.actions
+
+
+def content(script: str, message: str | bytes = MESSAGE, **facts: object) -> EditedContent:
+    """Return the message as the last action has it."""
+    edited = getattr(actions(script, message, **facts)[-1], "content", None)
+    assert isinstance(edited, EditedContent)
+    return edited
 
 
 def filed(script: str, message: str | bytes = MESSAGE, **facts: object) -> list[str]:

@@ -26,7 +26,8 @@ def _convert(run: ScriptRun, call: ScriptCall) -> bool:
     run.mail.settled()
     start = run.parts[-1].path if run.parts else ()
     part = part_at(run.mail.root, start)
-    assert part is not None
+    if part is None:  # the message is another one by now
+        return False
     found = False
     for path in reversed(paths_below(part, start)):  # from the last on, so that the ways to the others stay
         one = part_at(run.mail.root, path)

@@ -7,8 +7,10 @@ from mailnode.sieve.actions import DiscardMessage, FileMessage, RedirectMessage,
 from mailnode.sieve.addresses import checked_address, outbound_address
 from mailnode.sieve.constructs import ArgumentKind, Checking, ScriptCall, SieveArgument, SieveCommand, SieveExtension
 from mailnode.sieve.extensions.delivery_options import check_options, deliver_by, notices
-from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.extensions.lists import check_list, named_list, no_list
+from mailnode.sieve.faults import ScriptFailed, ValueRefused
 from mailnode.sieve.places import check_mailbox, check_use, checked_mailbox, flags_of
+from mailnode.sieve.questions import ListKnown
 from mailnode.sieve.run import ScriptRun
 
 
@@ -68,7 +70,9 @@ def _redirect(run: ScriptRun, call: ScriptCall) -> None:
     _delivers(run, call)
     written = run.text(call, "address")
     from_list = call.has(":list")
-    address = written if from_list else checked_address(written, "redirect")
+    address = named_list(written) if from_list else checked_address(written, "redirect")
+    if from_list and not run.answer(ListKnown(address)):
+        raise no_list(address)  # RFC 6134 2.3
     run.note(f"redirect to {address}")
     if not any(isinstance(one, RedirectMessage) and one.address == address for one in run.actions):
         run.act(
@@ -77,11 +81,15 @@ def _redirect(run: ScriptRun, call: ScriptCall) -> None:
                 *notices(run, call),
                 deliver_by(run, call),
                 from_list,
-                run.mail.content(),
+                run.mail.content_sent_on(),
             )
         )
     if not call.has(":copy"):
         run.keeps = False
+
+
+def _asks_list(run: ScriptRun, call: ScriptCall) -> list[ListKnown]:
+    return [ListKnown(named_list(run.text(call, "address")))] if call.has(":list") else []
 
 
 def _check_fileinto(checking: Checking, call: ScriptCall) -> None:
@@ -91,9 +99,14 @@ def _check_fileinto(checking: Checking, call: ScriptCall) -> None:
 
 def _check_redirect(checking: Checking, call: ScriptCall) -> None:
     check_options(checking, call)
-    for text in () if call.has(":list") else call.constants("address"):
+    for text in call.constants("address"):
         try:
-            outbound_address(text)
+            if call.has(":list"):
+                check_list(text)
+            else:
+                outbound_address(text)
+        except ValueRefused as error:
+            checking.refuse(call, "address", str(error))
         except BadAddress as error:
             checking.refuse(call, "address", f'"{text[:80]}" is no address: {error}')
 
@@ -107,7 +120,11 @@ EXTENSIONS = (
             SieveCommand("keep", run=_keep),
             SieveCommand("discard", run=_discard),
             SieveCommand(
-                "redirect", (SieveArgument("address", ArgumentKind.STRING),), run=_redirect, check=_check_redirect
+                "redirect",
+                (SieveArgument("address", ArgumentKind.STRING),),
+                run=_redirect,
+                check=_check_redirect,
+                asks=_asks_list,
             ),
         ),
     ),

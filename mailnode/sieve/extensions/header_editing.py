@@ -23,7 +23,8 @@ from mailnode.sieve.run import ScriptRun
 
 _NAME = re.compile(r"[!-9;-~]{1,200}\Z")  # RFC 5322 2.2
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-PROTECTED = frozenset({"received", "auto-submitted"})  # RFC 5293 6: may not be taken out
+# May not be taken out: RFC 5293 6, and RFC 5703 5, which puts two of them there itself.
+PROTECTED = frozenset({"received", "auto-submitted", "original-subject", "original-from"})
 OURS = frozenset({"received", "return-path", "delivered-to", "authentication-results"})  # may not be added
 
 
@@ -76,10 +77,15 @@ def _deleteheader(run: ScriptRun, call: ScriptCall) -> None:
         run.mail.set_lines([line for line in run.mail.lines if id(line) not in ids])
 
 
-def _check(checking: Checking, call: ScriptCall) -> None:
-    for name in call.constants("name"):
+def check_names(checking: Checking, call: ScriptCall, argument: str) -> None:
+    """Note names that no header field can have."""
+    for name in call.constants(argument):
         if not _NAME.match(name):
-            checking.refuse(call, "name", f'"{name[:80]}" is no name of a header field')
+            checking.refuse(call, argument, f'"{name[:80]}" is no name of a header field')
+
+
+def _check(checking: Checking, call: ScriptCall) -> None:
+    check_names(checking, call, "name")
     if call.row.name == "deleteheader":
         check_last(checking, call)
 

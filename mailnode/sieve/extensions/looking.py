@@ -33,7 +33,7 @@ def _header(run: ScriptRun, call: ScriptCall) -> list[str]:
 
 
 def _address(run: ScriptRun, call: ScriptCall) -> list[str]:
-    names = [name for name in run.texts(call, "headers") if name.lower() in ADDRESS_FIELDS]
+    names = [name for name in run.texts(call, "headers") if call.has(":mime") or name.lower() in ADDRESS_FIELDS]
     return address_parts(call, field_addresses(named_lines(run, call, names)))
 
 
@@ -88,7 +88,7 @@ def _check_header(checking: Checking, call: ScriptCall) -> None:
 
 def _check_address(checking: Checking, call: ScriptCall) -> None:
     _check_header(checking, call)
-    for name in call.constants("headers"):
+    for name in () if call.has(":mime") else call.constants("headers"):  # RFC 5703 4.2
         if name.lower() not in ADDRESS_FIELDS:
             checking.refuse(call, "headers", f'"{name[:80]}" is no header field with addresses that this test knows')
 

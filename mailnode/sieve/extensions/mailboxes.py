@@ -18,6 +18,7 @@ from mailnode.sieve.run import ScriptRun
 from mailnode.values.mailbox_name import mailbox_name
 
 SERVER = ""
+PLACE = "what a mailbox is found by"  # RFC 9042 4.2: one of them
 
 
 def _names(run: ScriptRun, call: ScriptCall) -> list[str] | None:
@@ -125,7 +126,7 @@ EXTENSIONS = (
                 check=check_use,
             ),
         ),
-        tags=(SieveTag("specialuse", ArgumentKind.STRING, on=("fileinto", "vacation", "notify")),),
+        tags=(SieveTag("specialuse", ArgumentKind.STRING, group=PLACE, on=("fileinto", "vacation", "notify")),),
     ),
     SieveExtension(
         "mailboxid",
@@ -136,7 +137,7 @@ EXTENSIONS = (
                 "mailboxidexists", (SieveArgument("ids", ArgumentKind.STRINGS),), holds=_mailboxidexists, asks=_ask_ids
             ),
         ),
-        tags=(SieveTag("mailboxid", ArgumentKind.STRING, on=("fileinto", "vacation", "notify")),),
+        tags=(SieveTag("mailboxid", ArgumentKind.STRING, group=PLACE, on=("fileinto", "vacation", "notify")),),
     ),
     SieveExtension(
         "fcc",

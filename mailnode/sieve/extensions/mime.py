@@ -6,7 +6,7 @@ from mailnode.sieve.constructs import ArgumentKind, Checking, ScriptCall, SieveC
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.interpreter import Interpreter, Steps
 from mailnode.sieve.limits import MAX_LOOPS
-from mailnode.sieve.parts import PartPath, part_at, paths_below
+from mailnode.sieve.parts import PartPath, is_below, part_at, paths_below
 from mailnode.sieve.run import BrokenLoop, LoopPart, ScriptRun
 
 WITH_PARTS = ("header", "address", "exists")
@@ -16,15 +16,19 @@ ASPECT = "what of the field"
 def _foreverypart(interpreter: Interpreter, call: ScriptCall) -> Steps:
     """RFC 5703 3: the message and all parts in it, or in a loop all parts in the one it is at; depth first."""
     run = interpreter.run
+    known = len(run.replaced)
     if len(run.parts) >= MAX_LOOPS:
         raise ScriptFailed(f"more than {MAX_LOOPS} loops stand in each other")
     start: PartPath = run.parts[-1].path if run.parts else ()
     name = run.text(call, ":name")
     root = part_at(run.mail.root, start)
-    assert root is not None
+    if root is None:  # the message is another one by now
+        return
     paths = paths_below(root, start)
     for path in paths[1:] if run.parts else paths:
-        if part_at(run.mail.root, path) is None:  # what was replaced has no longer so many
+        if part_at(run.mail.root, path) is None or any(
+            is_below(path, gone) for gone in run.replaced[known:]
+        ):  # RFC 5703 5
             continue
         run.step()
         run.parts.append(LoopPart(name, path))
@@ -39,16 +43,18 @@ def _foreverypart(interpreter: Interpreter, call: ScriptCall) -> Steps:
 
 
 def _break(run: ScriptRun, call: ScriptCall) -> None:
-    name = run.text(call, ":name")
-    if name and not any(part.name == name for part in run.parts):
-        raise ScriptFailed(f'no loop around this break is named "{name[:40]}"')
     run.note("break")
-    raise BrokenLoop(name)
+    raise BrokenLoop(run.text(call, ":name"))
 
 
 def _check_break(checking: Checking, call: ScriptCall) -> None:
     if not checking.is_in("foreverypart"):
         checking.refuse(call, "", "break should stand in a foreverypart")
+        return
+    known = [name for around in checking.around() for name in around.constants(":name")]
+    for name in call.constants(":name"):
+        if name not in known:
+            checking.refuse(call, ":name", f'no loop around this break is named "{name[:40]}"')
 
 
 NAME = SieveTag("name", ArgumentKind.STRING, constant=True)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 
+from mailnode.errors import BadAddress
+from mailnode.message.lineends import without_bare
 from mailnode.message.words import clean
+from mailnode.message.written_text import address_field, read_addresses
 from mailnode.sieve.constructs import (
     ArgumentKind,
     Checking,
@@ -15,13 +20,15 @@ from mailnode.sieve.constructs import (
     SieveTag,
 )
 from mailnode.sieve.extensions.body import readable_text
-from mailnode.sieve.extensions.header_editing import header_line
-from mailnode.sieve.extensions.vacation import one_line
+from mailnode.sieve.extensions.dates import PARTS
+from mailnode.sieve.extensions.header_editing import check_names, checked_name, header_line
+from mailnode.sieve.extensions.vacation import is_mailbox, one_line
 from mailnode.sieve.extensions.variables import check_variable, checked_variable, modified
 from mailnode.sieve.faults import ScriptFailed
-from mailnode.sieve.mail import HeaderLine
-from mailnode.sieve.parts import part_at
+from mailnode.sieve.mail import HeaderLine, header_lines
+from mailnode.sieve.parts import PartPath, part_at
 from mailnode.sieve.run import ScriptRun
+from mailnode.values.address import parse_address
 
 MAX_MESSAGE = 64 * 1024 * 1024  # octets that a message may become
 _OF_CONTENT = (b"content-", b"mime-version")
@@ -35,10 +42,11 @@ def _replace(run: ScriptRun, call: ScriptCall) -> None:
     if path:
         data = run.mail.settled()
         part = part_at(run.mail.root, path)
-        assert part is not None
-        _set(run, data[: part.header_start] + entity + data[part.end :])
+        if part is None:  # the message is another one by now
+            return
+        _set(run, path, data[: part.header_start] + entity + data[part.end :])
     else:
-        _set(run, _header(run, call, entity) + entity)
+        _set(run, path, _header(run, call) + entity)
 
 
 def _entity(text: str, mime: bool) -> bytes:
@@ -49,65 +57,82 @@ def _entity(text: str, mime: bool) -> bytes:
     return written if b"\r\n\r\n" in written or written.startswith(b"\r\n") else b"\r\n" + written
 
 
-def _header(run: ScriptRun, call: ScriptCall, entity: bytes) -> bytes:
-    """The fields of the message but those of its content, those that were said in place of others (RFC 5703 5.1)."""
+def _header(run: ScriptRun, call: ScriptCall) -> bytes:
+    """The fields of the message but those of its content, those that were said in place of others (RFC 5703 5)."""
     lines = [line for line in run.mail.lines if not line.name.lower().startswith(_OF_CONTENT)]
-    for tag, name in ((":subject", "Subject"), (":from", "From")):
-        if call.has(tag):
-            lines = _changed(lines, name, one_line(run.text(call, tag)))
-    return (
-        b"".join([line.raw if line.raw.endswith(b"\n") else line.raw + b"\r\n" for line in lines])
-        + b"MIME-Version: 1.0\r\n"
-    )
+    sender = run.text(call, ":from")
+    if sender and not is_mailbox(sender):
+        raise ScriptFailed(f'replace: ":from" is no address: {sender[:80]}')
+    if call.has(":subject"):
+        lines = _changed(lines, header_line("Subject", one_line(run.text(call, ":subject"))))
+    if sender:
+        lines = _changed(lines, *header_lines(address_field("From", read_addresses(sender))))
+    return _block(lines)
 
 
-def _changed(lines: list[HeaderLine], name: str, value: str) -> list[HeaderLine]:
-    """Fields of a name become ``Original-``, and one takes their place."""
-    kept = [
-        header_line(f"Original-{name}", line.value) if line.name.lower() == name.lower().encode() else line
-        for line in lines
-    ]
-    return [*kept, header_line(name, value)]
+def _changed(lines: list[HeaderLine], line: HeaderLine) -> list[HeaderLine]:
+    """A field takes the place of those of its name, which become ``Original-``."""
+    name = b"Original-" + line.name
+    named = line.name.lower()
+    kept = [HeaderLine(name, name + b":" + one.body, one.body) if one.name.lower() == named else one for one in lines]
+    return [*kept, line]
+
+
+def _block(lines: Iterable[HeaderLine]) -> bytes:
+    whole = [line.raw if line.raw.endswith(b"\n") else line.raw + b"\r\n" for line in lines]
+    return b"".join(whole) + b"MIME-Version: 1.0\r\n"
 
 
 def _enclose(run: ScriptRun, call: ScriptCall) -> None:
     """RFC 5703 6: a text, and the message as it was as a part of its own."""
     original = run.mail.whole()
-    text = clean(run.text(call, "text")).encode()
+    text = without_bare(clean(run.text(call, "text")).encode())
     boundary = b"=_" + hashlib.sha256(original + text).hexdigest()[:32].encode()
-    top = _header(run, call, original)
-    for field in run.texts(call, ":headers"):
-        name, colon, value = field.partition(":")
-        if not colon:
-            raise ScriptFailed(f'"{field[:80]}" is no header field')
-        top = header_line(name.strip(), value).raw + top
+    encoding = b"" if original.isascii() and text.isascii() else b"Content-Transfer-Encoding: 8bit\r\n"
     run.note("enclose the message")
     _set(
         run,
-        top
-        + b'Content-Type: multipart/mixed; boundary="'
-        + boundary
-        + b'"\r\n\r\n--'
-        + boundary
-        + b"\r\n"
+        (),
+        _block(_fields_around(run, call))
+        + b'Content-Type: multipart/mixed; boundary="%s"\r\n%s\r\n--%s\r\n' % (boundary, encoding, boundary)
         + _TEXT
-        + b"\r\n"
-        + text
-        + b"\r\n--"
-        + boundary
-        + b"\r\nContent-Type: message/rfc822\r\n\r\n"
+        + b"\r\n%s\r\n--%s\r\nContent-Type: message/rfc822\r\n%s\r\n" % (text, boundary, encoding)
         + original
-        + b"\r\n--"
-        + boundary
-        + b"--\r\n",
+        + b"\r\n--%s--\r\n" % boundary,
+        enclosing=True,
     )
 
 
-def _set(run: ScriptRun, data: bytes) -> None:
+def _fields_around(run: ScriptRun, call: ScriptCall) -> Iterator[HeaderLine]:
+    """The fields of what encloses a message: those of it that are named, else who it is for and now; and a subject."""
+    names = {checked_name(name).lower() for name in run.texts(call, ":headers")}
+    try:
+        if "from" not in names:
+            yield from header_lines(address_field("From", [("", parse_address(run.facts.envelope.recipient))]))
+    except BadAddress:
+        names.add("from")
+    if "date" not in names:
+        yield header_line("Date", PARTS["std11"](datetime.fromtimestamp(run.facts.now, run.facts.zone)))
+    if call.has(":subject"):
+        names.discard("subject")
+        yield header_line("Subject", one_line(run.text(call, ":subject")))
+    else:
+        names.add("subject")
+    for line in run.mail.lines:
+        name = line.name.lower()
+        if name.decode() in names and not name.startswith(_OF_CONTENT):
+            yield line
+
+
+def _set(run: ScriptRun, path: PartPath, data: bytes, enclosing: bool = False) -> None:
     run.step(1 + len(data) // 1024)
     if len(data) > MAX_MESSAGE:
         raise ScriptFailed(f"the message becomes larger than {MAX_MESSAGE} octets")
-    run.mail.set_data(data)
+    if enclosing:
+        run.mail.enclose(data)
+    else:
+        run.mail.set_data(data)
+    run.replaced.append(path)
 
 
 def _extracttext(run: ScriptRun, call: ScriptCall) -> None:
@@ -121,6 +146,19 @@ def _extracttext(run: ScriptRun, call: ScriptCall) -> None:
     if call.has(":first"):
         text = text[: call.number(":first")]
     run.set_variable(checked_variable(run.text(call, "name"), run.in_force), modified(call, text))
+
+
+def _check_replace(checking: Checking, call: ScriptCall) -> None:
+    for tag in (":subject", ":from"):
+        if call.has(":mime") and call.has(tag):
+            checking.refuse(call, tag, f"{tag} and :mime exclude each other")
+    for text in call.constants(":from"):
+        if not is_mailbox(text):
+            checking.refuse(call, ":from", f'"{text[:80]}" is no address')
+
+
+def _check_enclose(checking: Checking, call: ScriptCall) -> None:
+    check_names(checking, call, ":headers")
 
 
 def _check_extracttext(checking: Checking, call: ScriptCall) -> None:
@@ -140,14 +178,24 @@ EXTENSIONS = (
         "RFC 5703 5",
         "replace: another part in place of one, or of all",
         commands=(
-            SieveCommand("replace", (TEXT,), (SieveTag("mime"), SUBJECT, SieveTag("from", STRING)), run=_replace),
+            SieveCommand(
+                "replace",
+                (TEXT,),
+                (SieveTag("mime"), SUBJECT, SieveTag("from", STRING)),
+                run=_replace,
+                check=_check_replace,
+            ),
         ),
     ),
     SieveExtension(
         "enclose",
         "RFC 5703 6",
         "enclose: the message as a part of another",
-        commands=(SieveCommand("enclose", (TEXT,), (SUBJECT, SieveTag("headers", STRINGS)), run=_enclose),),
+        commands=(
+            SieveCommand(
+                "enclose", (TEXT,), (SUBJECT, SieveTag("headers", STRINGS)), run=_enclose, check=_check_enclose
+            ),
+        ),
     ),
     SieveExtension(
         "extracttext",

@@ -21,6 +21,7 @@ from mailnode.sieve.constructs import (
 from mailnode.sieve.copies import check_copy, filed_copy
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.run import ScriptRun
+from mailnode.values.address import parse_address
 
 DAY = 86_400
 DEFAULT_DAYS = 7
@@ -102,11 +103,11 @@ def made_handle(call: ScriptCall) -> str:
 def unanswered(run: ScriptRun, addresses: tuple[str, ...]) -> str:
     """Return why a message is not to be answered (RFC 5230 4.5 and 4.6, RFC 3834 2), "" for no reason."""
     sender = run.facts.envelope.sender
-    local = sender.rpartition("@")[0].lower()
+    local = sender.rpartition("@")[0].lower().partition("+")[0]
     mail = run.mail
     if not sender:
         return "nobody is named who could be answered"
-    if local in _ROBOTS or local.startswith("owner-") or local.endswith(("-request", "-owner")):
+    if local in _ROBOTS or local.startswith("owner-") or local.endswith(("-request", "-owner", "-bounces")):
         return "a program sent it"
     if any(mail.named(name) for name in _OF_LISTS):
         return "it came through a list"
@@ -114,13 +115,24 @@ def unanswered(run: ScriptRun, addresses: tuple[str, ...]) -> str:
         return "it is an automatic message"
     if any(value.strip().lower() in _BULK for value in mail.values("precedence")):
         return "it was sent to many"
-    own = {run.facts.envelope.recipient.lower(), *run.facts.own_addresses, *(one.strip().lower() for one in addresses)}
-    if sender.lower() in own:
+    known = (run.facts.envelope.recipient, *run.facts.own_addresses, *addresses)
+    own = {key for one in known for key in _keys(one)}
+    if _keys(sender)[0] in own:
         return "it came from the account itself"
     lines = [line for name in _TO_US for line in mail.named(name)]
-    if not any(f"{box}@{domain}".lower() in own for box, domain in field_addresses(lines)):
+    written = (f"{box}@{domain}" for box, domain in field_addresses(lines))
+    if not any(own.intersection(_keys(one)) for one in written):
         return "none of the account's addresses stands in it"
     return ""
+
+
+def _keys(written: str) -> tuple[str, ...]:
+    """Return what an address is known by, and the one of which it has a detail."""
+    try:
+        address = parse_address(written.strip())
+        return address.key, address.base().key
+    except BadAddress:
+        return (written.strip().lower(),)
 
 
 def is_mailbox(text: str) -> bool:

@@ -52,6 +52,14 @@ foreverypart { if header :mime :anychild :param ["charset", "filename"] :matches
   extracttext :first 20 "t"; set :upper :quotewildcard "u" "${t}"; } }
 if header :regex "subject" "(a|b)*c" { addheader "X-S" "${1}"; deleteheader :matches "subject" "*x*"; }
 """
+CHANGES = (
+    b"",
+    b'replace "x";',
+    b'enclose :subject "y" "z";',
+    b'convert "text/html" "text/plain" "";',
+    b'foreverypart { if header :mime :contains "content-type" "a" { replace "x"; } foreverypart { extracttext "t"; } }',
+    b'foreverypart { foreverypart { enclose :headers "from" "x"; replace :mime "y"; convert "a/b" "text/plain" ""; } }',
+)
 
 
 def _run(script: bytes, message: bytes) -> None:
@@ -75,8 +83,7 @@ def commands(data: bytes) -> None:
 def message(data: bytes) -> None:
     """Look at a message in every way there is, and change it."""
     bits, content = variant(data)
-    change = (b"", b'replace "x";', b'enclose :subject "y" "z";', b'convert "text/html" "text/plain" "";')[bits % 4]
-    _run(REQUIRE.encode() + LOOKS_AT_ALL + change, content)
+    _run(REQUIRE.encode() + LOOKS_AT_ALL + CHANGES[bits % len(CHANGES)], content)
 
 
 def rules(data: bytes) -> None:
@@ -184,6 +191,8 @@ TARGETS = (
         (
             b"\0" + MESSAGE,
             b"\1Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n<p>x\r\n--b--\r\n",
+            b"\4Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nx\r\n--b\r\nContent-Type: a/b\r\n\r\ny\r\n--b--\r\n",
+            b"\5Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: a/b\r\n\r\ny\r\n--b--\r\n",
             b"\3Content-Type: text/html; charset=x\r\nDate: Mon, 1 Jan 2024 00:00:00 +0100\r\n\r\nx",
         ),
         words=(
