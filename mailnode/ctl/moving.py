@@ -209,3 +209,34 @@ def import_mbox(
         wishes_of(only, without, names, rate),
         as_json,
     )
+
+
+@import_group.command("tar", params=[*FOLDERS])
+@click.argument("path", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE")
+@click.argument("address", metavar="TARGET")
+@pass_place
+def import_tar(
+    place: Place,
+    path: Path,
+    address: str,
+    only: tuple[str, ...],
+    without: tuple[str, ...],
+    names: dict[str, str],
+    rate: int,
+    as_json: bool,
+) -> None:
+    """Bring the mail of a tar to the account TARGET: each file whose name ends with .eml, in the folder that it lies in there.
+
+    The date of the file is that of arrival. What "mailnode export tar" wrote has flags and keywords, too. It may be compressed
+    by gzip; then there must be room for all of it where temporary files are.
+    """
+    from mailnode.ctl.moving_runs import bring
+    from mailnode.moving.tar_source import TarSource
+
+    bring(
+        place,
+        address,
+        lambda clock, waits: TarSource(path.absolute()),
+        wishes_of(only, without, names, rate),
+        as_json,
+    )

@@ -64,7 +64,6 @@ NOT_FROM_OUTSIDE = {
     "imap/view/packing.py": OURS,
     "interfaces/wire.py": "declares it",
     "interpreter.py": "constants",
-    "moving/local_files.py": "files of a Maildir, by lines; odd ones are tried in tests/moving",
     "moving/progress_note.py": OURS,
     "moving/target.py": OURS,
     "net/batch_process.py": OURS,

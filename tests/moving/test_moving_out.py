@@ -57,18 +57,20 @@ def export(account, form, target, code=0):
     return json.loads(run(account.data, "export", form, ALICE, str(target), "--json", code=code))
 
 
-@pytest.mark.parametrize("form", ["maildir", "mbox"])
+@pytest.mark.parametrize("form", ["maildir", "mbox", "tar", "tar.gz"])
 def test_what_went_out_comes_in_the_same(full, other, tmp_path, form):
-    told = export(full, form, tmp_path / "out")
+    out = tmp_path / f"out.{form}"
+    form = form.removesuffix(".gz")
+    told = export(full, form, out)
     assert (told["written"], told["damaged"]) == (4 * len(CONTENTS), 0)
-    report = other.bring(form, str(tmp_path / "out"))
+    report = other.bring(form, str(out))
     assert (report["brought"], report["failed"]) == (told["written"], 0)
     for name in NAMES:
         there, here = full.contents(name), other.contents(name)
         if form == "mbox":  # what has no header has no place for flags; those have none
             assert {content for content, _, _ in here} == set(CONTENTS)
         assert sorted(here) == sorted(there)
-    assert full.bring(form, str(tmp_path / "out"))["brought"] == 0
+    assert full.bring(form, str(out))["brought"] == 0
     if form == "maildir":
         assert "Work/20.24" in other.work(lambda mail: mail.subscriptions())
 

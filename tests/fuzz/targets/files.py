@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -21,6 +23,9 @@ from mailnode.auth.foreign_hashes import FOREIGN, adopt_hash, read_foreign_hash
 from mailnode.config.file import data_directory
 from mailnode.config.loader import load
 from mailnode.errors import BackupRefused, BlobDamaged, ConfigurationError
+from mailnode.moving.model import SourceFailed
+from mailnode.moving.tar_source import TarSource
+from mailnode.moving.tar_target import FLAGS
 from mailnode.net.client_certificate import ask_for_certificates, read_authorities
 from mailnode.net.resolver import MAX_SERVERS, system_servers
 from mailnode.net.tls import BrokenPair, CertificateStore, ListenerTls, Pair, check_pair, read_key_digest, read_pair
@@ -160,6 +165,31 @@ BACKUP = encoded(
     Manifest(1.5, 4, (DatabaseCopy("mail-00", 4096, "ab" * 32, "1-2"),), 1, 10, "cd" * 32, ("b1",), ("page 3",))
 )
 
+
+def tar(data: bytes) -> None:
+    """Read a tar with mail: what is told of messages lies within it."""
+    with _files(tar=data) as folder:
+        source = TarSource(folder / "tar")
+        try:
+            for found in source.folders():
+                reader = source.open(found)
+                messages = [one for page in reader.pages(0) for one in page]
+                assert len(messages) == reader.count and all(0 <= one.size <= len(data) for one in messages)
+        finally:
+            source.close()
+
+
+def _packed(form: int) -> bytes:
+    into = BytesIO()
+    with tarfile.open(fileobj=into, mode="w", format=form) as packed:
+        for name in ("INBOX/1.eml", "a" * 120 + "/2.eml"):
+            member = tarfile.TarInfo(name)
+            member.size, member.mtime = len(CONTENT), 1_676_171_045
+            member.pax_headers = {FLAGS: "\\Seen work"}
+            packed.addfile(member, BytesIO(CONTENT))
+    return into.getvalue()[:-8192]
+
+
 TARGETS = (
     Target(
         "foreign_hash",
@@ -298,6 +328,24 @@ name = "x.test"
             b"\xff",
             b"9" * 5000,
             b"../x",
+        ),
+    ),
+    Target(
+        "tar",
+        tar,
+        (_packed(tarfile.PAX_FORMAT), _packed(tarfile.GNU_FORMAT), b"\0" * 1024, b"12 path=a\n"),
+        errors=(SourceFailed,),
+        words=(
+            b"ustar\00000",
+            b"\0" * 512,
+            b"00000000000\0",
+            b"\x80",
+            b"\xff",
+            b"18 size=9999999999",
+            b"x",
+            b"L",
+            b".eml",
+            b"../",
         ),
     ),
     Target(
