@@ -21,7 +21,9 @@ class Doctor(Section):
     )
     hour: Annotated[int, Field(ge=0, le=23)] = Field(_USUAL.hour, description="From which hour on (UTC).")
     tell: MailboxOrNone = Field(
-        "", description="The address that is told. Empty: postmaster of the first domain in the order of their names."
+        "",
+        description="The address that is told, beside accounts with the role admin. Empty: postmaster of the first domain in the "
+        "order of their names.",
     )
     mail_servers: Annotated[list[DomainName], Field(max_length=8)] = Field(
         list(_USUAL.mail_servers),

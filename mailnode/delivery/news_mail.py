@@ -19,6 +19,9 @@ from mailnode.message.notices import notice
 from mailnode.values.address import Address, parse_address
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
 
+ADMIN, RECEIVING = "admin", ("active", "no-login")  # of accounts: the role, and the states in which they take mail
+MAX_TOLD = 100  # administrators
+
 
 @implementer(INewsMail)
 class NewsMail(OwnMail):
@@ -47,15 +50,21 @@ class NewsMail(OwnMail):
         address = parse_address(to) if to else Address("postmaster", domain)
         options = MailOptions(body="8BITMIME" if any(not line.isascii() for line in lines) else "7BIT")
         origin = Origin(session="", protocol="local")
-        envelope = Envelope(envelope_id, None, (Recipient(address),), origin, created, options)
+        told = dict.fromkeys([address, *await self._administrators()])
+        envelope = Envelope(envelope_id, None, tuple(map(Recipient, told)), origin, created, options)
         made = await self._copies(envelope)
         if not made.local and not made.remote:
-            raise BadAddress(f"{address} leads nowhere")
+            raise BadAddress(f"{address} leads nowhere, and no account is an administrator's")
         sender = f"postmaster@{domain}"
         content = notice(sender, str(address), subject, lines, message_id(envelope_id, self._hostname), created)
         if made.remote:  # who takes it elsewhere wants to know that it is from here
             content = await self._signature(domain, envelope, content) + content
         await self._enqueue(envelope, made, content, self._expires)
+
+    async def _administrators(self) -> list[Address]:
+        """Return the addresses of those who look after the server by their role. An account has one copy, whatever leads to it."""
+        accounts = [one for one in await self._directory.accounts() if one.role == ADMIN and one.status in RECEIVING]
+        return [parse_address(one.address) for one in accounts[:MAX_TOLD]]
 
     async def _first_domain(self) -> str:
         """:raises DomainError: there is none."""

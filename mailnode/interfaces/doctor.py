@@ -21,5 +21,6 @@ class INewsMail(Interface):
     async def send(envelope_id: str, to: str, subject: str, lines: list[str], created: float) -> None:
         """Queue a message; once more with the same id is the same message, which comes once. ``created``: UTC seconds.
 
-        :param to: "": postmaster of the first domain. :raises mailnode.errors.DomainError: it leads nowhere, or cannot be queued.
+        :param to: "": postmaster of the first domain; beside it accounts of administrators get it. :raises
+            mailnode.errors.DomainError: all of them lead nowhere, or it cannot be queued.
         """

@@ -12,7 +12,7 @@ from mailnode.delivery.news_mail import NewsMail
 from mailnode.delivery.routing import RoutingTable
 from mailnode.errors import BadAddress, DomainError
 from mailnode.net.no_reactor import run_now
-from mailnode.values.directory import Domain, Resolved
+from mailnode.values.directory import Account, Domain, Resolved
 
 NOW = 1_800_000_000.0
 PLACED = Resolved(True, (("id-ann", "ann@here.example"),))
@@ -23,9 +23,13 @@ class Served(Directory):
         super().__init__(ann="ann")
         self._domains = [Domain(name, name) for name in domains]
         self.routes["postmaster@here.example"] = PLACED
+        self.administrators: list[Account] = []
 
     async def domains(self) -> list[Domain]:
         return self._domains
+
+    async def accounts(self) -> list[Account]:
+        return self.administrators
 
 
 class Door:
@@ -50,9 +54,17 @@ class Door:
         self.woken += destinations
 
 
-def send(to: str = "", lines: tuple[str, ...] = ("one", "two"), domains: tuple[str, ...] = ("here.example",)) -> Any:
+def send(
+    to: str = "",
+    lines: tuple[str, ...] = ("one", "two"),
+    domains: tuple[str, ...] = ("here.example",),
+    accounts: tuple[Account, ...] = (),
+) -> Any:
     door: Any = Door()
     directory: Any = Served(*domains)
+    for one in accounts:
+        directory.administrators.append(one)
+        directory.routes[one.address] = Resolved(True, ((one.id, one.address),))
     mail = NewsMail(
         directory,
         door,
@@ -83,6 +95,22 @@ def test_postmaster_of_the_first_domain_is_told() -> None:
     assert message["Auto-Submitted"] == "auto-generated" and message["Message-ID"] == "<e1@mx.here.example>"
     assert message.get_content().splitlines() == ["one", "two"]
     assert not door.signed_for
+
+
+def test_accounts_of_administrators_are_told_and_nobody_twice() -> None:
+    accounts = (
+        Account("id-ann", "ann@here.example", role="admin"),  # who is postmaster, too
+        Account("id-eve", "eve@here.example", role="admin", status="no-login"),
+        Account("id-joe", "joe@here.example"),
+        Account("id-max", "max@here.example", role="admin", status="suspended"),
+    )
+    (submission,) = send(accounts=accounts).queued
+    assert sorted(one.address for one in submission.envelope.recipients) == [
+        "ann@here.example",
+        "eve@here.example",
+    ]
+    (submission,) = send("nobody@here.example", accounts=accounts[:1]).queued
+    assert [one.address for one in submission.envelope.recipients] == ["ann@here.example"]
 
 
 def test_an_address_elsewhere_is_told_with_a_signature() -> None:
