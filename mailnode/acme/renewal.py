@@ -73,6 +73,7 @@ class CertificateRenewal:
         self._looked_at_pins = 0.0
         self._one_at_a_time = Places()
         self._stopped = False
+        self._failed_kind = ""  # of the last failure
 
     # What it is asked
 
@@ -215,6 +216,7 @@ class CertificateRenewal:
     async def _renew(self, now: float, force: bool) -> None:
         """Renew each certificate that is due. What goes wrong becomes the trouble that is told."""
         due = [kind for kind in self._settings.kinds if force or self._renew_at(kind) <= now]
+        due.sort(key=lambda kind: kind == self._failed_kind)  # one that keeps failing holds no other back
         for kind in due:
             if self._stopped:
                 return
@@ -301,6 +303,7 @@ class CertificateRenewal:
 
     async def _failed(self, kind: str, error: CertificateFailed | Busy) -> None:
         state, leaf = self._state, self._known[kind].leaf
+        self._failed_kind = kind
         state.failures += 1
         state.trouble = str(error) or "this machine is too busy"
         asked = error.wait if isinstance(error, CertificateFailed) else 0.0

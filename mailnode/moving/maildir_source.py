@@ -59,9 +59,12 @@ class MaildirSource:
         return [_folder(key, levels, subscribed) for key, (levels, _) in sorted(found.items())]
 
     def open(self, folder: SourceFolder) -> MaildirReader:
-        """Open one. :raises FolderRefused: it cannot be read."""
+        """Open one. :raises FolderRefused: it cannot be read, or is a link."""
+        path = self._paths[folder.key]
+        if not _is_directory(path):
+            raise FolderRefused("it is a link, which is not followed: import what it leads to by itself")
         try:
-            return MaildirReader(folder.key, self._paths[folder.key], self._keep_uidls)
+            return MaildirReader(folder.key, path, self._keep_uidls)
         except OSError as error:
             raise FolderRefused(f"it cannot be read: {error.strerror}") from None
 
@@ -93,7 +96,9 @@ def _beside(root: Path) -> Iterator[tuple[tuple[bytes, ...], Path]]:
     """Yield folders of a Maildir++: ``.Work.2024``."""
     with os.scandir(root) as entries:
         for entry in entries:
-            if entry.name.startswith(".") and entry.is_dir(follow_symlinks=False) and _has_mail(Path(entry.path)):
+            if entry.name.startswith(".") and (
+                _leads_away(entry) or (_is_within(entry) and _has_mail(Path(entry.path)))
+            ):
                 yield tuple(os.fsencode(entry.name)[1:].split(b".")), Path(entry.path)
 
 
@@ -102,14 +107,24 @@ def _within(path: Path, levels: tuple[bytes, ...]) -> Iterator[tuple[tuple[bytes
     if len(levels) == MAX_DEPTH:
         return
     with os.scandir(path) as entries:
-        below = [one for one in entries if one.is_dir(follow_symlinks=False) and one.name not in _NO_FOLDERS]
+        below = [one for one in entries if one.name not in _NO_FOLDERS and not one.name.startswith(".")]
     for entry in below:
-        if entry.name.startswith("."):
-            continue
         inner = (*levels, os.fsencode(entry.name))
-        if _has_mail(Path(entry.path)):
+        if _leads_away(entry):
             yield inner, Path(entry.path)
-        yield from _within(Path(entry.path), inner)
+        elif _is_within(entry):
+            if _has_mail(Path(entry.path)):
+                yield inner, Path(entry.path)
+            yield from _within(Path(entry.path), inner)
+
+
+def _is_within(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _leads_away(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a link to a directory: it is told, and not followed."""
+    return entry.is_symlink() and entry.is_dir()
 
 
 class MaildirReader:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from test_acme_keys import issue
 from twisted.internet.task import Clock
 
@@ -49,6 +51,7 @@ class World:
         self.shown = 0
         self.gone_wrong = ""  # an order
         self.days = 90.0  # of a certificate
+        self.refused_keys: tuple[type, ...] = ()
         self.files = AcmeFiles(folder)
 
     def step(self) -> None:
@@ -122,6 +125,8 @@ class FakeOrdering:
     async def complete(self, order, names, key):
         if order.url == self.world.gone_wrong:
             raise CertificateFailed("its proof was not accepted")
+        if isinstance(load_pem_private_key(key, None), self.world.refused_keys):
+            raise CertificateFailed("it does not like this key")
         if self.directory in self.world.trouble:
             self.world.orders[order.url] = "invalid"
             raise self.world.trouble[self.directory]
@@ -184,6 +189,22 @@ def test_two_kinds_of_keys(tmp_path):
     assert [one.kind for one in renewal.standing().certificates] == ["ecdsa", "rsa"]
     assert world.leaf("rsa").key_digest != world.leaf("ecdsa").key_digest
     assert len(renewal.next_digests()) == 2
+
+
+def test_a_kind_that_keeps_failing_does_not_hold_the_other_back(tmp_path):
+    world = World(tmp_path / "acme", kinds=("rsa", "ecdsa"))
+    world.refused_keys = (rsa.RSAPrivateKey,)
+    renewal = look(world)
+    assert world.issued == []
+    world.clock.advance(2 * FIRST_RETRY)
+    look(world, renewal)
+    assert len(world.issued) == 1 and world.files.certificate("ecdsa")
+    standing = renewal.standing()
+    assert (standing.trouble, standing.failures) == ("it does not like this key", 2)
+    world.clock.advance(4 * FIRST_RETRY)
+    world.refused_keys = ()
+    look(world, renewal)
+    assert len(world.issued) == 2 and renewal.standing().trouble == ""
 
 
 def test_a_damaged_certificate_is_got_anew(world):

@@ -57,7 +57,11 @@ def test_directories_within_directories_are_folders(alice, old):
     put(old, "1.a:2,", text("one"))
     put(old / "Work" / "2024", "1.b:2,S", text("two"))
     (old / "Work" / "linked").symlink_to(old)
-    assert [one["mailbox"] for one in alice.bring("maildir", str(old))["folders"]] == ["INBOX", "Work/2024"]
+    (old / "Work" / "notes").symlink_to(old / "cur/1.a:2,")
+    told = alice.bring("maildir", str(old))
+    assert [one["mailbox"] for one in told["folders"]] == ["INBOX", "Work/2024"]
+    assert [(one["folder"], "a link" in one["why"]) for one in told["skipped"]] == [("Work/linked", True)]
+    assert "Work/linked" not in alice.names()
     assert alice.contents("Work/2024")[0][0] == text("two")
 
 
@@ -150,8 +154,10 @@ def test_mail_that_a_link_leads_to_is_somebody_else_s(alice, old, tmp_path):
     (old / "new").symlink_to(bobs / "cur")
     (old / ".Work").mkdir()
     (old / ".Work/cur").symlink_to(bobs / "cur")
-    assert alice.bring("maildir", str(old))["brought"] == 1
-    assert "Work" not in alice.names()
+    (old / ".Bob").symlink_to(bobs)
+    told = alice.bring("maildir", str(old))
+    assert told["brought"] == 1 and [one["folder"] for one in told["skipped"]] == ["Bob"]
+    assert not {"Work", "Bob"} & set(alice.names())
 
 
 def test_names_of_files_that_are_not_utf8_are_in_the_report(alice, tmp_path):
