@@ -42,7 +42,7 @@ _SECONDS = re.compile(rb"(-?[0-9]{1,12})(\.[0-9]*)?")
 _SIZE = re.compile(rb"[0-9]{1,15}")
 
 
-class _Places:
+class _MessagePlaces:
     """Where the messages of one folder lie."""
 
     def __init__(self) -> None:
@@ -58,14 +58,14 @@ class TarSource:
         self.name = f"tar {path}"
         self._path = path
         self._file: IO[bytes] | None = None
-        self._folders: dict[tuple[str, ...], _Places] = {}
+        self._folders: dict[tuple[str, ...], _MessagePlaces] = {}
         self._flags: dict[bytes, int] = {b"": 0}
 
     def folders(self) -> list[SourceFolder]:
         """All folders. :raises SourceFailed: it is no tar, damaged, or without a message. :raises OSError: no room beside."""
         try:
             with opened(self._path) as file:
-                self._file = self._plain(file)
+                self._file = self._unpacked(file)
             self._look_through(self._file.fileno())
         except FileNotFoundError:
             raise SourceFailed(f"{self._path}: there is no such file") from None
@@ -76,7 +76,7 @@ class TarSource:
         found = [SourceFolder("/".join(levels), levels, subscribed=True) for levels in self._folders]
         return sorted(found, key=lambda one: (one.levels != (INBOX,), one.levels))
 
-    def _plain(self, file: int) -> IO[bytes]:
+    def _unpacked(self, file: int) -> IO[bytes]:
         """Return the tar as it is without compression. :raises BadTar: :raises OSError: there is no room."""
         if os.pread(file, len(GZIP), 0) != GZIP:
             return os.fdopen(os.dup(file), "rb")
@@ -123,7 +123,7 @@ class TarSource:
         levels = tuple(folder_level(os.fsdecode(part)) for part in above) or (INBOX,)
         if levels not in self._folders and len(self._folders) == MAX_FOLDERS:
             raise BadTar(f"it has more than {MAX_FOLDERS} folders")
-        places = self._folders.setdefault(levels, _Places())
+        places = self._folders.setdefault(levels, _MessagePlaces())
         places.starts.append(start)
         places.sizes.append(one.size)
         places.dates.append(one.mtime)
@@ -160,7 +160,7 @@ class TarReader:
     uidvalidity = 0  # another tar of the same name has others
     untold = 0
 
-    def __init__(self, key: str, file: int, places: _Places, flags: Sequence[bytes]) -> None:
+    def __init__(self, key: str, file: int, places: _MessagePlaces, flags: Sequence[bytes]) -> None:
         """:param flags: sets of flags, by their numbers."""
         self.key = key
         self.count = len(places.starts)
