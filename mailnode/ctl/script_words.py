@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from mailnode.admin.scripts import ScriptRecord, ScriptShown
@@ -16,9 +18,13 @@ def _scripts(result: list[ScriptRecord]) -> str:
 
 
 def _source(result: ScriptShown) -> str:
-    """The source as it is, but for what steers a terminal."""
-    lines = result["source"].replace("\r\n", "\n").removesuffix("\n").split("\n")
-    return "\n".join("".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in line) for line in lines)
+    return source_text(result["source"], sys.stdout.isatty())
+
+
+def source_text(source: str, is_for_terminal: bool) -> str:
+    """Return a source with line feeds, without its last one, as it is; for a terminal without what could steer that."""
+    text = source.replace("\r\n", "\n").removesuffix("\n")
+    return "".join(c if c.isprintable() or c in "\t\n" else "\ufffd" for c in text) if is_for_terminal else text
 
 
 _DONE = shown(lambda result: "")  # people hear of what is not done

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mailnode.ctl.main import main
+from mailnode.ctl.script_words import source_text
 
 ANN = "ann@mailnode.test"
 KEEP, DISCARD = "keep;\r\n", "discard;\r\n"
@@ -129,6 +130,8 @@ def test_an_account_may_keep_so_many(tmp_path):
     assert done.exit_code == 1 and "at most 1 scripts" in done.stderr
 
 
-def test_what_a_script_says_steers_no_terminal(sieve):
-    sieve("put", "main", stdin="# \x1b]0;x\x07 \u202e\n\tkeep;")
-    assert sieve("show", "main") == "# \ufffd]0;x\ufffd \ufffd\n\tkeep;\n"
+def test_what_a_script_says_steers_no_terminal_and_a_file_gets_it_as_it_is(sieve):
+    source = "# \x1b]0;x\x07 \u202e a\u00a0b\n\tkeep;"
+    sieve("put", "main", stdin=source)
+    assert sieve("show", "main") == source + "\n"
+    assert source_text(source, is_for_terminal=True) == "# \ufffd]0;x\ufffd \ufffd a\ufffdb\n\tkeep;"

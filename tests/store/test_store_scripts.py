@@ -97,6 +97,19 @@ def test_the_last_versions_stay(scripts, loop):
         loop.run(scripts.read("ann", "main", 3))
 
 
+def test_older_versions_take_bounded_room(scripts, loop, clock):
+    """Ten times what scripts may have: more than that is there when they were large and became small."""
+    small = ScriptQuota(total=10)
+    for name in ("a", "b", "c"):
+        for number in range(VERSIONS - 1):
+            clock.advance(1)
+            loop.run(scripts.put("ann", name, b"%09d" % number, small))
+        clock.advance(1)
+        loop.run(scripts.put("ann", name, b"", small))
+    kept = {name: [one.size for one in loop.run(scripts.versions("ann", name))] for name in ("a", "b", "c")}
+    assert kept == {"a": [0], "b": [0, 9, 9], "c": [0, *[9] * 9]}
+
+
 def test_one_script_is_active_and_stays_it_under_another_name_and_source(scripts, loop):
     for name in ("a", "b"):
         loop.run(scripts.put("ann", name, name.encode(), QUOTA))

@@ -100,7 +100,21 @@ def put(
         (account_id, name, version + 1, len(source), digest, now, source),
     )
     tx.execute(f"DELETE FROM script WHERE {_OF} AND version <= ?", (account_id, name, version + 1 - VERSIONS))
+    _bound_versions(tx, account_id, VERSIONS * quota.total)
     return ScriptInfo(name, len(source), is_active, version + 1, now / 1_000_000)
+
+
+def _bound_versions(tx: Transaction, account_id: str, most: int) -> None:
+    """Remove the oldest versions that are no script any more, while all together have more octets."""
+    rows = tx.execute(
+        "SELECT name, version, size FROM script WHERE account_id = ? ORDER BY stored, name, version", (account_id,)
+    )
+    newest = {name: version for name, version, _ in sorted(rows)}
+    surplus = sum(size for *_, size in rows) - most
+    for name, version, size in rows:
+        if surplus > 0 and version < newest[name]:
+            tx.execute(f"DELETE FROM script WHERE {_OF} AND version = ?", (account_id, name, version))
+            surplus -= size
 
 
 @of_account
@@ -136,15 +150,16 @@ def rename(tx: Transaction, account_id: str, old: str, new: str) -> None:
 
 
 def damaged(tx: Transaction, account_id: str) -> list[tuple[str, int]]:
-    """Name the versions whose source is not what was stored: name of the script and version."""
-    return [
-        (name, version)
-        for name, version, digest, source in tx.execute(
-            "SELECT name, version, digest, source FROM script WHERE account_id = ? ORDER BY name, version",
-            (account_id,),
-        )
-        if hashlib.sha256(bytes(source)).hexdigest() != digest
-    ]
+    """Name the versions whose source is not what was stored: name of the script and version. One is read at a time."""
+    found = []
+    for name, version in tx.execute(
+        "SELECT name, version FROM script WHERE account_id = ? ORDER BY name, version", (account_id,)
+    ):
+        try:
+            _read(tx, account_id, name, version)
+        except StoreDamaged:
+            found.append((name, version))
+    return found
 
 
 def mend(tx: Transaction, account_id: str) -> list[str]:
