@@ -368,6 +368,7 @@ def test_modes_of_store(inbox, loop, make, mode, flags, after):
     loop.run(inbox.append([make(flags=SEEN)]))
     stored = loop.run(inbox.store_flags([1], mode, flags))
     assert stored.changed == ((1, after, stored.modseq),)
+    assert stored.before == (SEEN,)
     snapshot = loop.run(inbox.snapshot())
     assert snapshot.flags.tolist() == [after]
     assert snapshot.highest_modseq == stored.modseq == snapshot.modseqs[0]
@@ -394,6 +395,7 @@ def test_a_store_raises_only_what_it_altered(five, loop):
     first = loop.run(five.store_flags([1, 2], "add", SEEN))
     second = loop.run(five.store_flags([1, 2, 3], "add", SEEN))
     assert second.changed == ((1, SEEN, first.modseq), (2, SEEN, first.modseq), (3, SEEN, second.modseq))
+    assert second.before == (SEEN, SEEN, 0)
 
 
 def test_store_reaches_live_messages_only(five, loop):
@@ -806,6 +808,7 @@ def test_flag_changes_together_are_as_they_would_be_one_by_one(five, engine, sto
         (),
     ]
     assert stored[5].modified == (1, 5)
+    assert [flags.before for flags in stored] == [(0, 0), (0,), (FLAGGED,), (0,), (0,), ()]
 
 
 def test_a_flag_change_that_fails_undoes_those_beside_it(five, engine, store, ann, loop):

@@ -204,6 +204,7 @@ def test_flags_that_all_share(loop, ann, bea, put, hints):
     stored = loop.run(bea.open(1).store_flags([1], "set", SEEN | FLAGGED, ("$New",)))
     keyword = stored.keywords.bit("$New")
     assert stored.changed == ((1, DELETED | FLAGGED | keyword, stored.modseq),)
+    assert stored.before == (DELETED,)
     assert hints.published == [("ann", stored.modseq)]
     assert loop.run(ann.open(1).snapshot()).flags.tolist() == [SEEN | DELETED | FLAGGED | keyword]
     loop.run(ann.give_rights(1, "bea", "set", "lrs"))
