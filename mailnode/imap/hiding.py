@@ -34,6 +34,8 @@ _OF_DELETED = frozenset({"IMAP4REV2", "QUOTA"})  # RFC 9051 6.3.11, RFC 9208 4.1
 # One whose capability has a value, which stands in its name.
 APPEND_LIMIT = "STATUS=APPENDLIMIT"  # RFC 7889 3.1
 
+IMAPSIEVE = "IMAPSIEVE"  # the same
+
 # What makes no sense, or cannot be said, without another one.
 _NEED = {
     "ACL": {"LIST-MYRIGHTS", "RIGHTS=KXTE"},
@@ -44,7 +46,7 @@ _NEED = {
     "ESEARCH": {"CONTEXT=SEARCH", "CONTEXT=SORT", "ESORT", "MULTISEARCH", "PARTIAL", "SEARCHRES"},
     "ESORT": {"CONTEXT=SORT"},
     "LIST-EXTENDED": {"LIST-METADATA", "LIST-MYRIGHTS", "LIST-STATUS"},
-    "METADATA": {"LIST-METADATA"},
+    "METADATA": {IMAPSIEVE, "LIST-METADATA"},
     "QUOTA": {"QUOTA=RES-MAILBOX", "QUOTA=RES-MESSAGE", "QUOTA=RES-STORAGE", "QUOTASET"},
     "SORT": {"CONTEXT=SORT", "ESORT", "SORT=DISPLAY"},
     "SPECIAL-USE": {"CREATE-SPECIAL-USE"},

@@ -24,7 +24,7 @@ from mailnode.imap.commands.context import News, Progress, UnderWay
 from mailnode.imap.commands.row import AnyRow
 from mailnode.imap.commands.table import row_of
 from mailnode.imap.commands.uidonly import names_numbers
-from mailnode.imap.hiding import with_what_needs_them
+from mailnode.imap.hiding import IMAPSIEVE, with_what_needs_them
 from mailnode.imap.messages.manner import manner_of
 from mailnode.imap.selected import Selected, highest_modseq
 from mailnode.imap.services import ImapServices
@@ -182,7 +182,7 @@ class ImapSession(Session[Event]):
             append_limit=self.services.append_limit,
             message_limit=self.services.message_limit,
             save_limit=self.services.save_limit,
-            script_server=self.services.script_server,
+            script_server=self.services.script_server if IMAPSIEVE not in self.hidden else "",
         )
         return tuple(name for name in names if name.upper() not in self.hidden) if self.hidden else names
 

@@ -17,6 +17,7 @@ from mailnode.auth.passwords import make_credentials
 from mailnode.auth.realm import MailRealm
 from mailnode.auth.secret import server_secret
 from mailnode.auth.throttle import Throttle
+from mailnode.config.endpoints import tcp_port
 from mailnode.config.holder import Holder
 from mailnode.config.imap import Imap as ImapConfig
 from mailnode.config.schema import Config
@@ -69,6 +70,8 @@ from mailnode.smtp.strangers import Rates, Strangers
 from mailnode.smtp.wire.limits import Limits as SmtpLimits
 from mailnode.smtp.wire.limits import Timeouts as SmtpTimeouts
 from mailnode.values.policy import PolicyAnswer
+
+MANAGESIEVE = 4190  # its port, unless a URL says another (RFC 5804 1.8)
 
 
 def retry_schedule(queue: QueueConfig) -> Schedule:
@@ -348,6 +351,7 @@ class Rooms:
             save_limit=config.imap.save_limit,
             index=self._stores.index if config.search.index else None,
             scripts=self._mailbox_scripts if config.sieve.enabled else None,
+            script_server=_script_server(config) if config.sieve.enabled else "",
         )
         return ImapFactory(
             lambda channel, connection: ImapSession(channel, connection, services),
@@ -396,6 +400,15 @@ class Rooms:
             max_connections=config.limits.connections,
             max_per_peer=config.limits.connections_per_address,
         )
+
+
+def _script_server(config: Config) -> str:
+    """Return where accounts store scripts, as a URL (RFC 5804 3); "" where no listener takes them."""
+    for listener in config.listener:
+        if listener.protocol == "managesieve":
+            port = tcp_port(listener.endpoint) or MANAGESIEVE
+            return f"sieve://{config.server.hostname}" + (f":{port}" if port != MANAGESIEVE else "")
+    return ""
 
 
 def _hiding(imap: ImapConfig) -> Hiding:

@@ -49,6 +49,8 @@ def test_what_is_moved_to_junk_is_reported(node):
     with node.wire(0, "ann@a.test") as ann, node.wire(last(node), "ann@a.test") as other:
         other.append("INBOX", b"Subject: first\r\n\r\n")
         other.ask("MOVE 1 Junk")
+        [capabilities] = ann.ask("CAPABILITY")
+        assert f"IMAPSIEVE=sieve://{node.hostname}:{node.ports['sieve']}".encode() in capabilities.split()
         ann.ask('SETMETADATA Junk (/shared/imapsieve/script "report")')
         other.append("INBOX", b"From: bad@spam.test\r\nSubject: buy\r\n\r\nnow\r\n")
         other.ask("MOVE 1 Junk")

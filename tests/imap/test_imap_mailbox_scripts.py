@@ -273,6 +273,10 @@ def test_a_script_that_fails_leaves_all_as_it_is(world, events, script, reason):
 def test_capability_says_where_scripts_are_kept(world):
     client = world.connect(login=False)
     assert " IMAPSIEVE=sieve://mail.example.org " in client.ask("a CAPABILITY")[0] + " "
+    for hidden in ("IMAPSIEVE", "METADATA"):
+        client.session.hide([hidden])
+        assert "IMAPSIEVE" not in client.ask("h CAPABILITY")[0]
+        client = world.connect(login=False)
     world.services = replace(world.services, script_server="")
     assert "IMAPSIEVE" not in world.connect("b").ask("b CAPABILITY")[0]
 
