@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from servers import MailNode
 
-STARTTLS = {"smtp": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3"}
+STARTTLS = {"smtp": "smtp", "submission": "smtp", "imap": "imap", "pop3": "pop3", "sieve": "sieve"}
 PORTS = (*STARTTLS, "submissions", "imaps", "pop3s", "https")
 # What NIST SP 800-52r2, RFC 9325 4.1 or both forbid, by OpenSSL's names of it; each offered alone.
 WEAK = ("aNULL", "eNULL", "RC4", "3DES", "kRSA", "PSK", "SRP", "MD5", "SEED", "IDEA", "CAMELLIA")
