@@ -65,9 +65,8 @@ class OwnScripts:
 
     async def _put(self, command: ManageCommand) -> ManageReply:
         name, source = command.names[0], command.script
-        await self._scripts.check_room(
-            self._account_id, name, len(source), self._quota
-        )  # before the work of looking at it
+        # Before the work of looking at it.
+        await self._scripts.check_room(self._account_id, name, len(source), self._quota)
         reply = await self._look(source)
         if reply.word == "OK":
             await self._scripts.put(self._account_id, name, source, self._quota)

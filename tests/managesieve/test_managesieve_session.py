@@ -204,6 +204,16 @@ def test_silence_ends_a_session_after_more_than_half_an_hour(wire):
     assert wire.take() == b'BYE "nothing was heard for too long"\r\n' and wire.closed
 
 
+def test_who_never_finishes_a_command_is_ended_as_who_is_silent(wire):
+    wire.send(b"CHECKSCRIPT {100000+}\r\n")
+    minutes = 0
+    while not wire.closed:
+        wire.send(b"#")
+        wire.clock.advance(60)
+        minutes += 1
+    assert SILENCE <= minutes * 60 <= 2 * SILENCE + 60
+
+
 def test_without_a_login_a_session_ends_soon():
     wire = Wire()
     for _ in range(12):
