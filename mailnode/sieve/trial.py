@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import tzinfo
 from typing import TypedDict
@@ -23,7 +24,10 @@ from mailnode.sieve.actions import (
 )
 from mailnode.sieve.checker import compile_script
 from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
+from mailnode.sieve.faults import ScriptRefused
 from mailnode.sieve.interpreter import outcome, run_script
+from mailnode.sieve.questions import IncludedScript, MailboxPresent, Question, SieveAnswer
+from mailnode.values.mailbox_name import mailbox_name
 
 
 class ToldStep(TypedDict):
@@ -46,13 +50,43 @@ class TriedScript(TypedDict):
     header: str  # as the last action that files or sends has it
 
 
+def trial_account(
+    mailboxes: Iterable[str], source: Callable[[IncludedScript], bytes | None]
+) -> Callable[[Question], SieveAnswer]:
+    """Return what answers the questions of a trial: there are these mailboxes and INBOX, and scripts to include; everything else
+    is answered with no.
+
+    :param source: returns a script, None where there is none. :raises BadMailboxName: none can have one of these names.
+    """
+    names = {"INBOX", *map(mailbox_name, mailboxes)}
+
+    def answer(question: Question) -> SieveAnswer:
+        if isinstance(question, MailboxPresent):
+            return question.name in names
+        if isinstance(question, IncludedScript):
+            found = source(question)
+            try:
+                return None if found is None else compile_script(found)
+            except ScriptRefused as refused:
+                return str(refused.mistakes[0])
+        return None
+
+    return answer
+
+
 def try_script(
-    source: bytes, message: bytes, now: float, zone: tzinfo, sender: str | None = None, recipient: str | None = None
+    source: bytes,
+    message: bytes,
+    now: float,
+    zone: tzinfo,
+    sender: str | None = None,
+    recipient: str | None = None,
+    answer: Callable[[Question], SieveAnswer] = lambda question: None,
 ) -> TriedScript:
-    """Run a script on a message; what it asks of the account is answered with no.
+    """Run a script on a message.
 
     :param now: UTC seconds. :param sender: and ``recipient``: the envelope; None for what the message says of it.
-    :raises ScriptRefused: the script cannot be compiled.
+    :param answer: knows about the account. :raises ScriptRefused: the script cannot be compiled.
     """
     script = compile_script(source)
     data = to_crlf(message)
@@ -60,7 +94,7 @@ def try_script(
     recipient = _address(data, b"delivered-to", b"to") if recipient is None else recipient
     environment = {"phase": "during", "location": "MDA", "name": "mailnode"}
     facts = SieveFacts(data, EnvelopeFacts(sender, recipient), now, zone, environment)
-    found = outcome(run_script(script, facts, trace=True), lambda question: None)
+    found = outcome(run_script(script, facts, trace=True), answer)
     return {
         "sender": sender,
         "recipient": recipient,

@@ -89,3 +89,32 @@ def test_a_script_with_mistakes_ends_with_two(sieve):
 def test_a_file_that_is_not_there(tmp_path):
     done = CliRunner().invoke(main, ["sieve", "check", str(tmp_path / "none")])
     assert done.exit_code == 2 and "does not exist" in done.stderr
+
+
+def test_mailboxes_that_are_given_are_there(sieve):
+    script = 'require ["mailbox", "fileinto"]; if mailboxexists ["INBOX", "Work/Lists"] { fileinto "Work/Lists"; }'
+    assert 'filed into "Work/Lists"' not in sieve("test", script).stdout
+    assert 'filed into "Work/Lists"' not in sieve("test", script, "--mailbox", "Work").stdout
+    assert 'filed into "Work/Lists"' in sieve("test", script, "--mailbox", "x", "--mailbox", "Work/Lists").stdout
+    done = sieve("test", script, "--mailbox", "a//b")
+    assert done.exit_code == 2 and "--mailbox" in done.stderr
+
+
+def test_scripts_that_are_included_are_found(sieve, tmp_path):
+    for folder, name, source in (
+        ("own", "spam.sieve", 'require "fileinto"; fileinto "own";'),
+        ("all", "spam", 'require "fileinto"; fileinto "all";'),
+        ("own", "bad", "keep;\n  frobnicate;"),
+    ):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        (tmp_path / folder / name).write_text(source)
+    folders = ("--scripts", str(tmp_path / "own"), "--global", str(tmp_path / "all"))
+    told = sieve("test", 'require "include"; include "spam"; include :global "spam";', *folders).stdout
+    assert 'filed into "own"' in told and 'filed into "all"' in told
+    done = sieve("test", 'require "include"; include "bad";', *folders)
+    assert done.exit_code == 1
+    assert 'the included script "bad" cannot be run: line 2, column 3: frobnicate is no command' in done.stdout
+    for options in (folders, ()):
+        for name in ("none", "ü" * 128):
+            done = sieve("test", f'require "include"; include "{name}";', *options)
+            assert f'there is no script "{name}" to include' in done.stdout

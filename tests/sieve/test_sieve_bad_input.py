@@ -6,10 +6,10 @@ import pytest
 
 from mailnode.sieve.actions import KeepMessage
 from mailnode.sieve.checker import compile_script
-from mailnode.sieve.limits import MAX_VARIABLE, ScriptLimits
+from mailnode.sieve.limits import MAX_NESTING, MAX_SCRIPT, MAX_VARIABLE, ScriptLimits
 from mailnode.sieve.questions import IncludedScript
 from mailnode.sieve.wildcards import match_wildcards
-from tests.sieve.support import MESSAGE, actions, filed, holds, run
+from tests.sieve.support import MESSAGE, actions, filed, holds, mistakes, run
 
 MOST = (
     1.0  # processor seconds; each of these is a fraction of it, and would be minutes if work grew faster than the text
@@ -24,6 +24,67 @@ def failed(script, message=MESSAGE, **facts):
     assert found.actions == (KeepMessage(implicit=True),)
     assert found.failure is not None
     return found.failure.text
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("#" * (MAX_SCRIPT + 1), f"1:1 the script is longer than {MAX_SCRIPT} octets"),
+        ("keep;\n" * 20_001, "20001:1 the script has more than 20000 commands and tests"),
+        (
+            "if true {\n" * 10_000,
+            f"{MAX_NESTING + 1}:4 blocks and tests stand in each other more than {MAX_NESTING} deep",
+        ),
+        (
+            "if " + "not\n" * 10_000,
+            f"{MAX_NESTING + 1}:1 blocks and tests stand in each other more than {MAX_NESTING} deep",
+        ),
+        ("/* " * 100_000, "1:1 this comment has no end: */ is missing"),
+        ('keep;\n redirect "' + "x" * 300_000, '2:11 this string has no end: " is missing'),
+        (b"keep;\n" + b'# a\r\n redirect "\xff";', "3:12 what stands here is not UTF-8"),
+        ("keep;\n\0", "2:1 NUL may not stand in a script"),
+        ('require "regex";\nif header :regex "a"\n "(a{1000}){1000}" {}', "3:2 this is no expression: "),
+        (
+            f'require "regex";\nif header :regex "a" "{"(" * 2000}" {{}}',
+            "2:22 the expression is longer than 1024 characters",
+        ),
+        ('redirect\n "a@b.example\nBcc: x@y.example";', "2:2 "),
+        ('redirect\n "@";', '2:2 "@" is no address'),
+        ('require "fileinto";\n fileinto "a//b";', '2:11 no mailbox can be named "a//b"'),
+        ('require "fileinto";\n fileinto "' + "a" * 300 + '";', "2:11 no mailbox can be named"),
+        ('require "include";\n include "../../etc/passwd";', '2:10 no script can be named "../../etc/passwd"'),
+        ('require "enotify";\nnotify "mailto:a@b.example%0d%0aBcc:x@y.example";', "2:8 the URI has no address"),
+        ('require "enotify";\nnotify "mailto:' + ",".join(["a@b.example"] * 1000) + '";', "2:8 the URI is longer than"),
+        ('require "vacation";\nvacation :from "a@b.example\r\nBcc: c@d.example" "x";', "2:16 "),
+        ('require "vacation";\nvacation :mime\n"Content-Type: é";', "3:1 no answer can be made of this"),
+        ('require "editheader";\naddheader "A: b\r\nC" "x";', "2:11 "),
+        ('require "extlists";\nredirect :list "x";', "2:16 a list is named by a URI"),
+        ('require "imap4flags";\nkeep :flags 5;', "2:13 "),
+        ("keep 99999999999999999999;", "1:6 "),
+    ],
+    ids=lambda value: repr(value[:40]),
+)
+def test_what_cannot_be_stored_is_told_with_its_place(script, told):
+    began = time.process_time()
+    first = mistakes(script)[0]
+    assert first.startswith(told)
+    assert time.process_time() - began < MOST
+
+
+@pytest.mark.parametrize(
+    ("script", "line"),
+    [
+        ("\n".join(f'redirect "a{n}@b.example";' for n in range(1000)), 11),
+        ('require "fileinto";\n' + "\n".join(f'fileinto "m{n}";' for n in range(1000)), 34),
+        ('require "variables";\nset "a" "a\r\nBcc: x@y.example";\nredirect "b@c.example${a}";', 4),
+        ('require ["variables", "fileinto"];\nset "a" "/";\nif true {\n fileinto "x/${a}/y";\n}', 4),
+        ('require ["variables", "regex"];\nset "a" "(";\nif header :regex "subject" "${a}" {}', 3),
+        ('require ["variables", "enotify"];\nset "a" "tel:+1";\n\nnotify "${a}";', 4),
+    ],
+)
+def test_a_script_that_fails_says_where(script, line):
+    failure = run(script).failure
+    assert failure is not None and failure.line == line
 
 
 def test_a_variable_that_doubles_itself():
