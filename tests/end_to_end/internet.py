@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 import trustme
-from servers import PASSWORD, PATIENCE, ROOT, STRICT, Process, program, wait_for
+from servers import PASSWORD, PATIENCE, ROOT, STRICT, Postfix, Process, program, wait_for
 
 VPS, WORLD, PEER, BIG = "198.51.100.7", "198.51.100.53", "198.51.100.25", "198.51.100.26"
+POST = "198.51.100.27"
 REVERSE = "100.51.198.in-addr.arpa"
 KEY = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I="
 NAMES = itertools.count()
@@ -39,6 +40,9 @@ peer.net. MX 10 mx.peer.net.
 peer.net. TXT "v=spf1 mx -all"
 mx.peer.net. A {PEER}
 25.{REVERSE}. PTR mx.peer.net.
+post.net. MX 10 mx.post.net.
+mx.post.net. A {POST}
+27.{REVERSE}. PTR mx.post.net.
 {{ptr}}
 example.org. NS ns1.example.org.
 ns1.example.org. A {WORLD}
@@ -69,7 +73,7 @@ class Internet:
         self.folder = folder
         number = f"{os.getpid()}-{next(NAMES)}"
         self.vps, self.world = f"mn-vps-{number}", f"mn-net-{number}"
-        self.processes: list[Process] = []
+        self.processes: list[Process | Postfix] = []
         self._ptr, self._records = ptr, records
         try:
             self._wire(number)
@@ -85,7 +89,7 @@ class Internet:
             must("ip", "-n", name, "link", "set", "lo", "up")
         must("ip", "-n", self.vps, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", self.world)
         must("ip", "-n", self.vps, "addr", "add", f"{VPS}/24", "dev", "eth0")
-        for address in (WORLD, PEER, BIG):
+        for address in (WORLD, PEER, BIG, POST):
             must("ip", "-n", self.world, "addr", "add", f"{address}/24", "dev", "eth0")
         for name in (self.vps, self.world):
             must("ip", "-n", name, "link", "set", "eth0", "up")
@@ -281,6 +285,18 @@ class Internet:
             subprocess.run(
                 [*map(str, command), *words], input=text, check=True, text=True, env=env, capture_output=True
             )
+
+    def add_postfix(self) -> None:
+        """Start the mail server of post.net, which nobody here wrote: it takes mail for bounces@post.net, and sends it back."""
+        postfix = Postfix("post.net", POST, 25, [])
+        (postfix.configuration / "transport").write_text("bounces@post.net error:5.1.1 nobody reads this\n")
+        with (postfix.configuration / "main.cf").open("a") as main:
+            main.write(
+                "inet_interfaces = all\nsmtp_dns_support_level = enabled\nsmtp_host_lookup = dns\n"
+                f"smtp_bind_address = {POST}\nsmtpd_reject_unlisted_recipient = no\n"
+            )
+        self.processes.append(postfix)
+        postfix.start(self.inside(self.world, []))
 
     def add_authority(self) -> tuple[str, Path]:
         """Start pebble, which looks at the names of the machine as this internet has them; return its directory and who vouches

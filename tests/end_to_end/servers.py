@@ -19,6 +19,7 @@ import subprocess
 import termios
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -367,11 +368,13 @@ postlog unix-dgram n - n - 1 postlogd
         self.configuration = configuration
         self.process: Process | None = None
 
-    def start(self) -> Postfix:
-        """Start the master in the foreground and wait for its listener."""
-        self.process = Process([self._postfix, "-c", str(self.configuration), "start-fg"], cwd="/")
+    def start(self, inside: Sequence[str] = ()) -> Postfix:
+        """Start the master in the foreground and wait for its listener. :param inside: what runs it elsewhere."""
+        self.process = Process([*inside, self._postfix, "-c", str(self.configuration), "start-fg"], cwd="/")
 
         def listening():
+            if inside:
+                return self.process.wait_line("daemon started")
             with contextlib.suppress(OSError), socket.create_connection((self.address, self.port), 5) as connection:
                 return connection.recv(100).startswith(b"220")
             return False

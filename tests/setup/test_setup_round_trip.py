@@ -205,9 +205,21 @@ def test_a_mx_that_leads_elsewhere_is_found(served):
     assert served.machine.now() < 1_790_000_060
 
 
-def test_a_resolver_that_remembers_no_mx_is_waited_for(served):
-    del served.machine.dns["example.org", "MX"]
-    assert run(served, round_trip.ARRIVES_ITEM).state is WAITING
+@pytest.mark.parametrize("lacks", [("example.org", "MX"), (HOST, "A")], ids=["mx", "address"])
+def test_a_resolver_that_remembers_nothing_is_waited_for(served, lacks):
+    """It has nothing to do with port 25; with patience it is asked until it knows."""
+    known = served.machine.dns.pop(lacks)
+    found = run(served, round_trip.ARRIVES_ITEM)
+    assert found.state is WAITING and "resolver does not know" in found.seen and served.mail.offered == []
+    served.patience = 30.0
+
+    def appear():
+        if served.machine.now() >= 1_790_000_010:
+            served.machine.dns[lacks] = known
+
+    served.machine.on_pause = appear
+    assert run(served, round_trip.ARRIVES_ITEM).state is DONE
+    assert served.machine.now() < 1_790_000_020
 
 
 def test_where_nobody_gives_an_address_none_is_tried(served):

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import cast
+from typing import TypeVar, cast
 
 from mailnode.admin.queue import EnvelopeRecord
 from mailnode.admin.trial_login import TrialLogin
@@ -24,10 +24,12 @@ from mailnode.setup.words import ADDRESSES, HOST_NAME
 from mailnode.values.address import parse_address
 from mailnode.values.item import Item, ItemState
 
+T = TypeVar("T")
+
 ARRIVES, NAME = "mail-arrives", "mail-leaves"
 KEPT = "round-trip"
 NOBODY = "none"
-PAUSE = 2.0  # seconds between looks into the mailbox
+PAUSE = 1.0  # seconds between looks into the mailbox, or at DNS
 ARRIVAL = 30.0  # seconds that a message which was taken may need here
 ANSWER = 15.0  # seconds that an answer is waited for at least
 MAX_HOSTS = 4  # of the MX that are tried
@@ -89,26 +91,31 @@ def _lost(around: Surrounded, host: str, address: str) -> tuple[str, str]:
 
 def _offered(around: Surrounded, message: bytes) -> tuple[str, str]:
     """Offer a message to the servers of the MX in their order; return who took it. :raises SetupTrouble: nobody did."""
-    question = DnsQuestion(around.domain, "MX")
-    values = [value.partition(" ") for value in around.machine.look_up([question])[question].values]
-    hosts = [host for _, host in sorted((int(number), host) for number, _, host in values if host != ".")]
-    if not hosts:
+    servers = _looked_for(around, around.patience, lambda: _servers(around))
+    if not servers:
         raise SetupTrouble(
-            f"your resolver does not know the MX record of {around.domain} yet",
+            f"your resolver does not know the MX record of {around.domain}, or where it leads, yet",
             "It may remember for a while that there was none; run setup again later.",
             ItemState.WAITING,
         )
     own, greeting = str(around.address), around.answers.of(HOST_NAME)
     tried = []
-    for host in hosts[:MAX_HOSTS]:
-        for address in _addresses(around, host):
-            handed = around.mail.offer(address, greeting, own, own, message)
-            if handed.taken:
-                return host, address
-            tried.append(f"{host} ({address}): {handed.words}")
+    for host, address in servers:
+        handed = around.mail.offer(address, greeting, own, own, message)
+        if handed.taken:
+            return host, address
+        tried.append(f"{host} ({address}): {handed.words}")
     mend = "Is port 25 open from outside, in the firewall of this machine and of the provider? Behind NAT it may be that only\n"
     mend += "machines outside reach the public address: send a message from elsewhere, and answer arrives = true when it came."
-    raise SetupTrouble(f"no server of the MX took a message: {'; '.join(tried) or 'they have no address'}", mend)
+    raise SetupTrouble(f"no server of the MX took a message: {'; '.join(tried)}", mend)
+
+
+def _servers(around: Surrounded) -> list[tuple[str, str]]:
+    """Return host and address of the servers of the MX, in their order, as the resolver knows them."""
+    question = DnsQuestion(around.domain, "MX")
+    values = [value.partition(" ") for value in around.machine.look_up([question])[question].values]
+    hosts = [host for _, host in sorted((int(number), host) for number, _, host in values if host != ".")]
+    return [(host, address) for host in hosts[:MAX_HOSTS] for address in _addresses(around, host)]
 
 
 def _addresses(around: Surrounded, host: str) -> list[str]:
@@ -215,7 +222,7 @@ def _port(around: Surrounded, protocol: str) -> int:
     raise SetupTrouble(f'the configuration has no listener for {protocol} with tls = "implicit", which the trial uses')
 
 
-def _looked_for(around: Surrounded, patience: float, look: Callable[[], Sequence[bytes]]) -> Sequence[bytes]:
+def _looked_for(around: Surrounded, patience: float, look: Callable[[], Sequence[T]]) -> Sequence[T]:
     until = around.machine.now() + patience
     while not (found := look()) and around.machine.now() < until:
         around.machine.pause(PAUSE)
