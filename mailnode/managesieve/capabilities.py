@@ -9,6 +9,7 @@ from mailnode.sieve.checker import offered
 from mailnode.sieve.limits import ScriptLimits
 
 NOTIFY_METHODS = ("mailto",)  # RFC 5436
+LIST_SCHEMES = ("urn",)  # RFC 6134 2.8: there always is an address book
 LANGUAGE = "en"
 
 
@@ -21,6 +22,7 @@ def capabilities(implementation: str, mechanisms: Iterable[str], *, start_tls: b
         ("SASL", " ".join(mechanisms)),
         ("SIEVE", " ".join(offered())),
         ("NOTIFY", " ".join(NOTIFY_METHODS)),
+        ("EXTLISTS", " ".join(LIST_SCHEMES)),
         ("MAXREDIRECTS", str(ScriptLimits().redirects)),
         ("LANGUAGE", LANGUAGE),
         ("UNAUTHENTICATE", None),

@@ -39,6 +39,7 @@ def test_the_greeting_says_what_there_is():
         "SASL": "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN",
         "SIEVE": " ".join(offered()),
         "NOTIFY": "mailto",
+        "EXTLISTS": "urn",
         "MAXREDIRECTS": "10",
         "LANGUAGE": "en",
         "UNAUTHENTICATE": None,
