@@ -18,6 +18,7 @@ from mailnode.config.demo import certificate_files
 from mailnode.config.endpoints import reached_locally, tcp_port
 from mailnode.config.fields import Network
 from mailnode.config.schema import WITH_LOGIN, Config, Tls, TlsName
+from mailnode.config.server_scripts import read_server_scripts
 from mailnode.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -65,10 +66,18 @@ def check_up(config: Config, user: User, file: Path | None = None, log: Path | N
     :raises ConfigurationError: what the user cannot read or write but must.
     """
     looked: list[tuple[bool, str]] = as_user(user, lambda: list(_access(config, user, file, log)))
-    mistakes = [text for fatal, text in looked if fatal]
+    mistakes = [text for fatal, text in looked if fatal] + as_user(user, lambda: _script_mistakes(config))
     if mistakes:
         raise ConfigurationError(mistakes)
     return [*(text for _, text in looked), *warnings(config)]
+
+
+def _script_mistakes(config: Config) -> list[str]:
+    try:
+        read_server_scripts(config)
+    except ConfigurationError as error:
+        return list(error.mistakes)
+    return []
 
 
 # Access

@@ -378,6 +378,13 @@ class DomainEntry(Section):
     """A domain that exists from the start on and cannot be removed by command. Others live in the store."""
 
     name: DomainName = Field(description="The domain.")
+    sieve_before: list[FilePath] = Field(
+        [],
+        description="Scripts that run before those of the domain's accounts, and behind ``[sieve] before`` (:doc:`sieve`).",
+    )
+    sieve_after: list[FilePath] = Field(
+        [], description="Scripts that run after those of the domain's accounts, and before ``[sieve] after``."
+    )
 
 
 class MtaSts(Section):

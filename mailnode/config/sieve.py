@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from mailnode.config.fields import Octets, Section
+from mailnode.config.fields import FilePath, Octets, Section
 from mailnode.values.scripts import ScriptQuota
 
 _USUAL = ScriptQuota()
@@ -22,6 +22,18 @@ class Sieve(Section):
     script_size: Octets = Field(_USUAL.size, description="Of one script, at most 1 MiB.")
     total_size: Octets = Field(
         _USUAL.total, description="Of all scripts of an account; older versions are not counted."
+    )
+
+    before: list[FilePath] = Field(
+        [], description="Scripts that run before those of accounts, in this order, on all mail that comes to accounts."
+    )
+    after: list[FilePath] = Field(
+        [], description="Scripts that run after those of accounts, as long as a message is to be kept."
+    )
+    global_scripts: FilePath | None = Field(
+        None,
+        description="A directory with scripts, each in a file ``NAME.sieve``, that all others may include by their names "
+        "(``include :global``).",
     )
 
     def quota(self) -> ScriptQuota:

@@ -26,9 +26,10 @@ from mailnode.values.blob import EncodedContent, StagedBlob
 from mailnode.values.envelope import Envelope
 from mailnode.values.events import emit
 from mailnode.values.facts import EncodedFacts
+from mailnode.values.filtered import Filtered, ScriptMail
 from mailnode.values.mailbox import NewMessage
 from mailnode.values.plan import Judgement
-from mailnode.values.queue import NewEnvelope, QueuedEnvelope
+from mailnode.values.queue import EnqueuedTogether, GuardedEnvelope, NewEnvelope, QueuedEnvelope
 from mailnode.values.reading import ReadMessage
 
 _log = Logger()
@@ -159,10 +160,56 @@ class Acceptance:
                 await self._enqueue(envelope, made, blob, facts)
         finally:
             self._under_way -= 1
-        if self._returned is not None and envelope.reverse_path is None and made.local and facts is not None:
+        self._tell_taken(envelope, made, blob, facts)
+
+    async def accept_filtered(
+        self, envelope: Envelope, filtered: Filtered, blob: StagedBlob | None, facts: EncodedFacts | None
+    ) -> None:
+        """See :class:`IDelivery`."""
+        envelopes = []
+        made = copies(envelope, filtered.judgement)
+        if blob is not None and (made.local or made.remote):
+            envelopes.append(GuardedEnvelope(self._submission(envelope, made, blob, facts)))
+        for mail in filtered.mail:
+            submission = await self._script_mail(mail, blob, facts)
+            if submission is not None:
+                envelopes.append(GuardedEnvelope(submission, mail.once))
+        now = envelope.received_at
+        left = await self._queue.enqueue_together(EnqueuedTogether(tuple(envelopes), filtered.remembered, now))
+        added = [one.submission for one in envelopes if one.submission.envelope.id not in left]
+        for submission in added:
+            self._tell_added(submission)
+        self._hints.wake_queue(list(dict.fromkeys(row.destination for one in added for row in one.envelope.recipients)))
+        if blob is not None:
+            self._tell_taken(envelope, made, blob, facts)
+
+    async def _script_mail(
+        self, mail: ScriptMail, blob: StagedBlob | None, facts: EncodedFacts | None
+    ) -> NewEnvelope | None:
+        """Return what a script sends, as the queue keeps it; None: it leads nowhere. :param blob: the message that came."""
+        made = copies(mail.envelope, mail.judgement)
+        if not made.local and not made.remote:
+            return None
+        if mail.content is not None:
+            blob = await self._blobs.put(mail.content)
+            facts = await self.scan(blob) if made.local else None
+        if blob is None:
+            raise ValueError("a message that was not kept is sent on")
+        return self._submission(mail.envelope, made, blob, facts)
+
+    def _tell_taken(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
+        if not made.local or facts is None:
+            return
+        if self._returned is not None and envelope.reverse_path is None:
             self._returned([copy.plan.account_id for copy in made.local], blob, facts)
-        if self._taken is not None and made.local and facts is not None:
+        if self._taken is not None:
             self._taken(envelope, blob, facts)
+
+    def _submission(
+        self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None
+    ) -> NewEnvelope:
+        queued = queued_envelope(envelope, made, blob, self._expires, self._routing)
+        return NewEnvelope(queued, blob, facts if made.local else None)
 
     async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         of = envelope, made, blob, self._expires, self._routing
@@ -170,16 +217,20 @@ class Acceptance:
         queued = await self._threads.run("cpu", queued_envelope, *of) if many else queued_envelope(*of)
         submission = NewEnvelope(queued, blob, facts if made.local else None)
         await self._queue.enqueue(submission)
+        self._tell_added(submission)
+        self._hints.wake_queue(list(dict.fromkeys(one.destination for one in submission.envelope.recipients)))
+
+    def _tell_added(self, submission: NewEnvelope) -> None:
+        queued = submission.envelope
         emit(
             _log,
             "queue.added",
-            envelope=envelope.id,
-            sender=submission.envelope.reverse_path,
-            recipients=len(submission.envelope.recipients),
-            size=blob.ref.size,
-            session=envelope.origin.session,
+            envelope=queued.id,
+            sender=queued.reverse_path,
+            recipients=len(queued.recipients),
+            size=submission.blob.ref.size,
+            session=queued.session,
         )
-        self._hints.wake_queue(list(dict.fromkeys(one.destination for one in submission.envelope.recipients)))
 
     def _is_direct(self, made: Copies) -> bool:
         """Whether one unit can place all copies: nothing has to wait, and nobody to be told of success."""

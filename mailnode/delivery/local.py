@@ -107,6 +107,6 @@ def log_delivered(envelope_id: str, plans: Sequence[DeliveryPlan], delivered: Se
             envelope=envelope_id,
             recipient=copy.recipient,
             account=copy.account_id,
-            mailbox=plan.mailbox,
+            mailbox=", ".join([place.mailbox for place in plan.wanted]),
             uid=copy.uid,
         )

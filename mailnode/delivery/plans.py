@@ -7,6 +7,7 @@ request, the others the request without SUCCESS, so that the sender hears of suc
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from mailnode.delivery.routing import RoutingTable
 from mailnode.message.compose import delivery_prefix
 from mailnode.values.address import Address, domain_key
 from mailnode.values.envelope import PLAIN_RCPT, Envelope, RcptOptions, Recipient
-from mailnode.values.mailbox import DeliveryPlan
+from mailnode.values.mailbox import CopyPlace, DeliveryPlan
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import GIVEN_UP_DESTINATION, LOCAL_DESTINATION, QueuedRecipient
 from mailnode.values.reason import WaitReason
@@ -65,11 +66,19 @@ def copies(envelope: Envelope, judgement: Judgement) -> Copies:
             for route, plan in reached(recipient.address):
                 prefix = prefixes.setdefault(plan.prefix, envelope.trace + plan.prefix)
                 for account_id, came_for in route.local:
-                    if account_id not in local:
+                    places = judgement.accounts.get(account_id)
+                    if account_id not in local and places != ():
                         own = delivery_prefix(envelope.reverse_path, written) + prefix
                         mailbox = plan.mailbox or "INBOX"
                         wanted = DeliveryPlan(
-                            account_id, came_for, mailbox, plan.flags, plan.keywords, own, plan.special_use
+                            account_id,
+                            came_for,
+                            mailbox,
+                            plan.flags,
+                            plan.keywords,
+                            own,
+                            plan.special_use,
+                            places or (),
                         )
                         asked = _options(recipient, written, came_for, number in carried)
                         local[account_id] = LocalCopy(wanted, asked, account_id in route.over_quota)
@@ -157,6 +166,8 @@ def encode_plan(copy: LocalCopy) -> str:
         fields["keywords"] = plan.keywords
     if plan.special_use:
         fields["special_use"] = plan.special_use
+    if plan.places:
+        fields["places"] = [list(place) for place in plan.places]
     if copy.wait_for_room:
         fields["wait_for_room"] = True
     return _encode(fields)
@@ -191,8 +202,14 @@ def decode_plan(row: QueuedRecipient) -> tuple[DeliveryPlan, bool]:
         tuple(fields.get("keywords", ())),
         fields["prefix"].encode("latin-1"),
         fields.get("special_use", ""),
+        tuple([_place(*place) for place in fields.get("places", ())]),
     )
     return plan, bool(fields.get("wait_for_room"))
+
+
+def _place(mailbox: str, flags: int, keywords: Sequence[str], *rest: str | bool | int) -> CopyPlace:
+    special_use, create, use, mailbox_id = rest
+    return CopyPlace(mailbox, flags, tuple(keywords), str(special_use), bool(create), str(use), int(mailbox_id))
 
 
 def _options(recipient: Recipient, written: str, address: str, further: bool) -> RcptOptions:

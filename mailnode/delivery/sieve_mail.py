@@ -205,8 +205,13 @@ def notification_sender(action: NotifySomebody, about: FilteredMail, may_send: b
 
 def redirect_fields(recipient: Address) -> bytes:
     """Return what stands on top of a message that is sent on: for whom it was, by which it is known when it comes back."""
+    return redirect_field(recipient) + mark(recipient)
+
+
+def redirect_field(recipient: Address) -> bytes:
+    """Return the first of them: the other one is put on top of whatever is led on. b"" where it cannot be named in ASCII."""
     field = mark(recipient)
-    return _REDIRECTED + b": " + field.partition(b": ")[2] + field if field else b""
+    return _REDIRECTED + b": " + field.partition(b": ")[2] if field else b""
 
 
 def was_redirected(header: bytes, recipient: Address) -> bool:

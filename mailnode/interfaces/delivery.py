@@ -13,6 +13,7 @@ from mailnode.values.blob import StagedBlob
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import Envelope
 from mailnode.values.facts import EncodedFacts
+from mailnode.values.filtered import Filtered
 from mailnode.values.plan import Judgement, RecipientPlan
 from mailnode.values.reading import ReadMessage
 from mailnode.values.refused import RefusedMail
@@ -181,4 +182,13 @@ class IDelivery(Interface):
         :param facts: None will do when no copy is for a mailbox here: other servers' mail is never asked for them.
         :raises mailnode.errors.StoreUnavailable: nothing was kept.
         :raises mailnode.errors.OverQuota: the only copy is for a mailbox that became full meanwhile; nothing was kept.
+        """
+
+    async def accept_filtered(
+        envelope: Envelope, filtered: Filtered, blob: StagedBlob | None, facts: EncodedFacts | None
+    ) -> None:
+        """Make a message durable, and what scripts send and remember because of it: all or none. When it returns, 250 may be said.
+
+        :param blob: None where nobody gets the message as it came. :param facts: as for :meth:`accept`, unless scripts file the
+            message. :raises mailnode.errors.StoreUnavailable: nothing was kept. :raises mailnode.errors.OverQuota: as above.
         """

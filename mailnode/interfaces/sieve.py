@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from zope.interface import Interface
+from zope.interface import Attribute, Interface
 
 from mailnode.sieve.facts import SieveFacts
 from mailnode.sieve.questions import Question, SieveAnswer
 from mailnode.sieve.sequence import SequenceOutcome
+from mailnode.values.envelope import Envelope
+from mailnode.values.filtered import Filtered
+from mailnode.values.plan import Judgement
 from mailnode.values.scripts import StoredScript
 
 
@@ -30,3 +33,37 @@ class ISieve(Interface):
 
         A script that cannot be compiled, or fails, is told of in the outcome. :raises mailnode.errors.StoreUnavailable: what
         one asks cannot be answered. :raises mailnode.errors.Busy: too much is to be done at the moment."""
+
+
+class IServerScripts(Interface):
+    """The scripts of the server and of its domains."""
+
+    has_any: bool = Attribute("Whether there are any.")
+
+    def included(name: str) -> StoredScript | None:
+        """Return a script that others may include by its name (RFC 6609 3.2, ``:global``)."""
+
+    def around(domain: str) -> tuple[Sequence[StoredScript], Sequence[StoredScript]]:
+        """Return those that run before and after the script of an account. :param domain: of its address, as a key."""
+
+
+class IFiltering(Interface):
+    """What scripts make of messages on their way in."""
+
+    async def filtered(
+        envelope: Envelope,
+        judgement: Judgement,
+        size: int,
+        read: Callable[[int, int], Awaitable[bytes]],
+        answers_each: bool = False,
+        score: float | None = None,
+    ) -> Filtered:
+        """Run the scripts of all accounts that a message comes to; where there are none, that costs nothing, and the message is
+        not read.
+
+        :param size: octets of the message as it will be stored, which :param read: has by offset and length.
+        :param answers_each: each recipient is told by itself what became of it. :param score: how much speaks for junk;
+            None: nobody looked.
+        :raises mailnode.errors.StoreUnavailable: what scripts ask cannot be answered. :raises mailnode.errors.Busy: too much is to
+            be done.
+        """

@@ -11,11 +11,13 @@ from twisted.logger import Logger
 from mailnode.config.changes import changed_keys, live
 from mailnode.config.holder import Holder
 from mailnode.config.schema import Config
+from mailnode.config.server_scripts import read_server_scripts
 from mailnode.errors import ConfigurationError, DomainError
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.turns import Places
 from mailnode.net.tls import CertificateStore
 from mailnode.values.events import emit
+from mailnode.values.scripts import ServerScriptSet
 
 _log = Logger()
 
@@ -50,6 +52,10 @@ class Reloading:
         self._certificates = certificates
         self._directory = directory
         self._one_at_a_time = Places()
+        try:
+            self._scripts = read_server_scripts(holder.config)
+        except ConfigurationError:  # told at the start, and again by whoever runs them
+            self._scripts = ServerScriptSet()
 
     async def take(self, read: Callable[[], Config]) -> Changes:
         """Take over what can change, or nothing. :param read: returns the configuration that is wanted."""
@@ -68,6 +74,7 @@ class Reloading:
         """Return the keys that were taken over and those that were not. :raises ConfigurationError: nothing was."""
         config = self._holder.config
         taken = live(config, wanted)
+        scripts = read_server_scripts(taken)
         read = self._certificates.read(certificate_files(taken))
         if taken.domain != config.domain:
             try:
@@ -78,6 +85,9 @@ class Reloading:
         applied = changed_keys(config, taken)
         if self._certificates.use(read):
             applied = [key for key in applied if not key.startswith("tls.")] + ["tls"]
+        if scripts != self._scripts and not any(key.startswith(("sieve.", "domain")) for key in applied):
+            applied.append("sieve")  # what stands in the files
+        self._scripts = scripts
         if applied:
             self._holder.swap(taken)
         return applied, changed_keys(taken, wanted)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from twisted.cred.portal import Portal
+from twisted.logger import Logger
 
 from mailnode.admin.quotas import Quotas
 from mailnode.admin.sharing import Sharing
@@ -23,10 +24,12 @@ from mailnode.config.imap import Imap as ImapConfig
 from mailnode.config.schema import Config
 from mailnode.config.schema import Listener as ListenerConfig
 from mailnode.config.schema import Queue as QueueConfig
+from mailnode.config.server_scripts import read_server_scripts
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.binary_mail import BinaryMail
 from mailnode.delivery.event_mail import EventMail
+from mailnode.delivery.filtering import Filtering
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.mailbox_scripts import MailboxScripts
@@ -35,10 +38,13 @@ from mailnode.delivery.received_reports import ReportReader
 from mailnode.delivery.rejects import Rejects
 from mailnode.delivery.returned import ReturnedMail
 from mailnode.delivery.router import Router
+from mailnode.delivery.script_actions import ScriptActions
 from mailnode.delivery.script_answers import ScriptAnswers
 from mailnode.delivery.script_runner import ScriptRunner
 from mailnode.delivery.sealing import ArcSealer
+from mailnode.delivery.server_scripts import ServerScripts
 from mailnode.delivery.signing import DkimSigner
+from mailnode.errors import ConfigurationError
 from mailnode.imap.hiding import Hiding
 from mailnode.imap.protocol import ImapFactory
 from mailnode.imap.services import ImapServices
@@ -72,6 +78,7 @@ from mailnode.smtp.wire.limits import Timeouts as SmtpTimeouts
 from mailnode.values.policy import PolicyAnswer
 
 MANAGESIEVE = 4190  # its port, unless a URL says another (RFC 5804 1.8)
+_log = Logger()
 
 
 def retry_schedule(queue: QueueConfig) -> Schedule:
@@ -120,6 +127,8 @@ class Rooms:
         self._reader = (
             MessageReader(runtime.reader, runtime.clock, stores.filters) if runtime.reader is not None else None
         )
+        self._sieve = self._make_sieve()
+        self._filtering = self._make_filtering()
         self._rejects = Rejects(
             stores.directory,
             stores.mail,
@@ -167,15 +176,24 @@ class Rooms:
             ).look,
         )
 
+    def _make_sieve(self) -> ScriptRunner:
+        """What runs scripts, with what they may include."""
+        stores, runtime = self._stores, self._runtime
+        self._server_scripts = ServerScripts()
+        self._read_scripts(self._holder.config)
+        self._holder.tell(self._read_scripts)
+        included = self._server_scripts.included
+        answers = ScriptAnswers(stores.mail, stores.queue, stores.scripts, runtime.clock, included)
+        return ScriptRunner(runtime.threads, runtime.processes, answers, str(self._config.server.data))
+
     def _make_mailbox_scripts(self) -> MailboxScripts:
         stores, runtime, server = self._stores, self._runtime, self._config.server
-        answers = ScriptAnswers(stores.mail, stores.queue, stores.scripts, runtime.clock)
         return MailboxScripts(
             stores.directory,
             stores.mail,
             stores.named_scripts,
             stores.scripts,
-            ScriptRunner(runtime.threads, runtime.processes, answers, str(server.data)),
+            self._sieve,
             EventMail(
                 stores.directory,
                 self._router,
@@ -206,6 +224,39 @@ class Rooms:
             lambda: holder.config.queue.arc,
         )
         return signer, sealer
+
+    def _make_filtering(self) -> Filtering:
+        """What makes of mail for accounts what their scripts want."""
+        stores, runtime, holder, hostname = self._stores, self._runtime, self._holder, self._config.server.hostname
+        actions = ScriptActions(
+            stores.directory,
+            self._router,
+            Judge(self._router, self.forwarding if self._config.queue.rewrite_senders else None),
+            stores.queue,
+            runtime.clock,
+            hostname,
+            self.signer,
+            self.sealer,
+        )
+        return Filtering(
+            stores.scripts,
+            self._sieve,
+            actions,
+            stores.directory,
+            runtime.clock,
+            self._server_scripts,
+            hostname,
+            VERSION,
+            lambda: holder.config.judgement.junk_at,
+            lambda: holder.config.sieve.enabled,
+        )
+
+    def _read_scripts(self, config: Config) -> None:
+        """Take over the scripts that a configuration names; what cannot be read any more stays as it was."""
+        try:
+            self._server_scripts.use(read_server_scripts(config))
+        except ConfigurationError as error:
+            _log.warn("scripts of the server stay as they were: {mistakes}", mistakes="; ".join(error.mistakes))
 
     def limit_sessions(self, most: int) -> None:
         """Let an account have so many sessions at a time from now on."""
@@ -301,6 +352,7 @@ class Rooms:
             reader=self._reader,
             rejects=self._rejects if config.judgement.rejects else None,
             binary=self._binary,
+            filtering=self._filtering,
             strangers=self._strangers,
             spokesmen=[*entry.proxy_from, *entry.xclient_from],
             rates=Rates(

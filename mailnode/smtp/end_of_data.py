@@ -17,9 +17,11 @@ from mailnode.smtp.service import Service
 from mailnode.smtp.transaction import MailTransaction
 from mailnode.smtp.wire import replies
 from mailnode.smtp.wire.replies import Rejected, rejection
+from mailnode.values.blob import StagedBlob
 from mailnode.values.envelope import MAYBE_FORGED, Envelope
 from mailnode.values.events import EventFields, emit
 from mailnode.values.facts import EncodedFacts
+from mailnode.values.filtered import Filtered
 from mailnode.values.plan import Judgement
 from mailnode.values.policy import PASS, Verdict
 from mailnode.values.smtp_reply import Reply
@@ -60,26 +62,56 @@ class EndOfData:
             body = "7BIT" if intake.is_ascii else "8BITMIME"
             envelope, digests = replace(envelope, options=replace(envelope.options, body=body)), {}
         size = intake.size
+        filtered = Filtered(judgement)
         if kept:
             envelope = await self._signed(envelope, intake)
+            envelope, filtered = await self._filter(transaction, intake, envelope, judgement)
+            judgement, kept = filtered.judgement, filtered.needs_message
             if judgement.forwarded and self._service.sealer is not None:
                 judgement = await self._service.sealer.sealed(
                     envelope, judgement, intake.header, size, intake.writer.read, digests
                 )
+                filtered = replace(filtered, judgement=judgement)
         facts: EncodedFacts | None = None
+        blob: StagedBlob | None = None
         if not kept:
             intake.abort()
-        elif judgement.is_for_mailboxes:
+        elif filtered.files_message:
             blob, facts = await delivery.stage(intake.writer, ahead.reading if ahead is not None else None)
         else:
             blob = await intake.writer.finish()
         if self._channel.closed:
             raise ConnectionError("the client is gone: nobody would hear that the message was taken")
-        if kept:
+        if blob is not None and filtered.is_plain:
             await delivery.accept(envelope, judgement, blob, facts)
+        elif not filtered.is_plain:
+            await delivery.accept_filtered(envelope, filtered, blob, facts)
         message_id = own_message_id(intake.header) if facts is None else facts.message_id
         _log_accepted(transaction, envelope, size, message_id)
         return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
+
+    async def _filter(
+        self, transaction: MailTransaction, intake: Intake, envelope: Envelope, judgement: Judgement
+    ) -> tuple[Envelope, Filtered]:
+        """Return what scripts make of a message, and its envelope without the recipients they refuse it to. :raises Rejected:"""
+        if self._service.filtering is None:
+            return envelope, Filtered(judgement)
+        each = transaction.answers_each
+        score = transaction.found.score if transaction.judged.answers else None
+        filtered = await self._service.filtering.filtered(
+            envelope, judgement, intake.size, intake.writer.read, each, score
+        )
+        if not filtered.refused:
+            return envelope, filtered
+        refusals = {address: Rejected(reply) for address, reply in filtered.refused.items()}
+        if each:
+            transaction.refusals |= refusals
+        taken = tuple(one for one in envelope.recipients if one.address not in refusals)
+        if not taken:
+            raise next(iter(refusals.values()))
+        kept = filtered.judgement._replace(recipients=tuple(one.address for one in taken))
+        envelope = replace(envelope, recipients=taken)
+        return envelope, replace(filtered, judgement=kept)
 
     async def _begin_reading(self, transaction: MailTransaction, intake: Intake) -> IReadAhead | None:
         """Return what reads a message in another process, where it is to be judged and that pays."""

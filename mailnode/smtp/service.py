@@ -18,6 +18,7 @@ from mailnode.interfaces.policy import IPolicyChain
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sessions import ILogins
+from mailnode.interfaces.sieve import IFiltering
 from mailnode.smtp.strangers import UNBOUNDED, Rates, Strangers
 from mailnode.smtp.wire.limits import DEFAULT_LIMITS, DEFAULT_TIMEOUTS, Limits, Timeouts
 from mailnode.values.networks import Networks
@@ -43,6 +44,7 @@ class Service:
     signer: ISigner | None = None  # submission only; None: nothing is signed
     sealer: ISealer | None = None  # of mail from outside; None: nothing is sealed
     reader: IMessageReader | None = None  # None: each message is read by whoever asks, in this process
+    filtering: IFiltering | None = None  # None: no scripts are run
     rejects: IRejects | None = None  # None: nobody sees what was refused to them
     binary: IBinaryMail | None = None  # None: what is in binary is refused
     highest_priority: int = 0  # that accounts may ask for; submission only

@@ -264,6 +264,19 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("envelope", "recipients", "destination", "given_up"),
     ),
     "queue.removed": ("an envelope is done", ("envelope",)),
+    "sieve.ran": (
+        "scripts of an account, and of the server, were run on a message; what they want done, in the words of the language",
+        ("envelope", "account", "script", "actions"),
+    ),
+    "sieve.failed": (
+        "a script failed: the message was filed as if it had said nothing, and its owner is told, once for each version of it",
+        ("envelope", "account", "script", "line", "reason"),
+    ),
+    "sieve.logged": ("a script said so (debug_log)", ("envelope", "account", "text")),
+    "sieve.not_done": (
+        "what a script wants cannot be done, or not for this message",
+        ("envelope", "account", "action", "reason"),
+    ),
     "web.request": ("a request for a page was answered", ("peer", "method", "path", "code", "size")),
     "policy.list_unfit": (
         "what a list in DNS says is not heeded; told once an hour for each reason",

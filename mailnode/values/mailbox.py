@@ -142,10 +142,24 @@ class FlagsStored:
     before: tuple[int, ...]  # the flags that each of ``changed`` had
 
 
+class CopyPlace(NamedTuple):
+    """One mailbox of several that an account's scripts file a message into. What comes first decides: ``mailbox_id`` (0: none);
+    ``special_use`` as in :class:`DeliveryPlan`; ``use``, an attribute that some mailbox has (RFC 8579); ``mailbox``, which is made,
+    with ``use``, where ``create`` says so (RFC 5490 3.2). INBOX when all that leads nowhere."""
+
+    mailbox: str = "INBOX"
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    special_use: str = ""
+    create: bool = False
+    use: str = ""
+    mailbox_id: int = 0
+
+
 class DeliveryPlan(NamedTuple):
     """What to do with a message for one local account. ``mailbox`` is a full name; INBOX when it does not exist.
     ``special_use``: an attribute of RFC 6154: the account's mailbox for that, which is made when it has none, goes before
-    ``mailbox``."""
+    ``mailbox``. ``places``: where scripts file it, in place of all that; one copy in each of these mailboxes."""
 
     account_id: str
     recipient: str  # the address it came in for, for the log and for idempotence
@@ -154,10 +168,16 @@ class DeliveryPlan(NamedTuple):
     keywords: tuple[str, ...] = ()
     prefix: bytes = b""
     special_use: str = ""
+    places: tuple[CopyPlace, ...] = ()
+
+    @property
+    def wanted(self) -> tuple[CopyPlace, ...]:
+        """Where copies go, at least one."""
+        return self.places or (CopyPlace(self.mailbox, self.flags, self.keywords, self.special_use),)
 
 
 class Delivered(NamedTuple):
-    """One copy placed, or found placed already by an earlier run of the same plan."""
+    """One copy placed, or found placed already by an earlier run of the same plan; the first of several."""
 
     account_id: str
     recipient: str

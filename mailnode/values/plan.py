@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from mailnode.values.address import Address
 from mailnode.values.directory import Resolved
+from mailnode.values.mailbox import CopyPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ class Judgement(NamedTuple):
     """``routes``: where each recipient and each redirect leads. ``plans``: by recipient; without one: :data:`AS_IT_IS`.
     ``senders``: by recipient, the reverse-path of copies for other servers; without one: as it came. ``seals``: by recipient,
     whole header fields on top of such copies, above all others but the one that says for whom they are. ``circles``: recipients
-    whose copies for other servers go no further, because they would come back here."""
+    whose copies for other servers go no further, because they would come back here. ``accounts``: by account here, where its
+    scripts file its copy, () for nowhere; without one: as the plan says."""
 
     recipients: tuple[Address, ...]
     routes: Mapping[Address, Resolved]
@@ -63,6 +65,7 @@ class Judgement(NamedTuple):
     senders: Mapping[Address, Address] = MappingProxyType({})
     seals: Mapping[Address, bytes] = MappingProxyType({})
     circles: frozenset[Address] = frozenset()
+    accounts: Mapping[str, tuple[CopyPlace, ...]] = MappingProxyType({})
 
     def plan(self, recipient: Address) -> RecipientPlan:
         """Return a recipient's plan."""
@@ -71,16 +74,24 @@ class Judgement(NamedTuple):
     @property
     def is_kept(self) -> bool:
         """Whether anybody gets a copy."""
-        if not self.plans:  # nearly always
+        if not self.plans and not self.accounts:  # nearly always
             return bool(self.recipients)
-        return any(True for recipient in self.recipients for _ in self.reached(recipient))
+        for recipient in self.recipients:
+            for route, _ in self.reached(recipient):
+                if route.remote or self._is_filed(route):
+                    return True
+        return False
 
     @property
     def is_for_mailboxes(self) -> bool:
         """Whether a copy goes into a mailbox here; else it is for other servers alone."""
-        if not self.plans:
+        if not self.plans and not self.accounts:
             return any(self.routes[recipient].local for recipient in self.recipients)
-        return any(route.local for recipient in self.recipients for route, _ in self.reached(recipient))
+        return any(self._is_filed(route) for recipient in self.recipients for route, _ in self.reached(recipient))
+
+    def _is_filed(self, route: Resolved) -> bool:
+        """Whether an account of a route gets a copy."""
+        return any(self.accounts.get(account_id) != () for account_id, _ in route.local)
 
     @property
     def forwarded(self) -> tuple[Address, ...]:

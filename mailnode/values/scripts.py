@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from mailnode.errors import BadScriptName
 from mailnode.values.composed import compose
@@ -37,6 +38,19 @@ class StoredScript(NamedTuple):
     name: str
     source: bytes
     digest: str
+
+
+ScriptsAround: TypeAlias = "tuple[tuple[StoredScript, ...], tuple[StoredScript, ...]]"  # those before and those after
+
+
+@dataclass(frozen=True, slots=True)
+class ServerScriptSet:
+    """The scripts of the server: around those of all accounts, and of a domain's (by key); ``included``: what any may include, by
+    name."""
+
+    everywhere: ScriptsAround = ((), ())
+    domains: Mapping[str, ScriptsAround] = field(default_factory=dict)
+    included: Mapping[str, StoredScript] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ METRICS: dict[str, Metric] = {
     "messages_accepted": Metric("counter", "Messages made durable and acknowledged."),
     "messages_refused": Metric("counter", "Messages refused, by RFC 3463 code.", ("status",)),
     "message_octets": Metric("counter", "Octets of accepted messages."),
+    "sieve_actions": Metric("counter", "What scripts of accounts wanted done with mail, by action.", ("action",)),
+    "sieve_failures": Metric("counter", "Scripts that failed; the message was filed as if they had said nothing."),
     "messages_signed": Metric("counter", "Messages signed (DKIM)."),
     "messages_sealed": Metric("counter", "Seals of forwarded messages (ARC), by what their chain came to.", ("chain",)),
     "messages_delivered": Metric("counter", "Copies placed in mailboxes."),
@@ -340,6 +342,13 @@ class EventMetrics:
     def _message_accepted(self, fields: EventFields) -> None:
         self._metrics.count("messages_accepted")
         self._metrics.count("message_octets", _number(fields, "size"))
+
+    def _sieve_ran(self, fields: EventFields) -> None:
+        for action in str(fields.get("actions")).split(", "):
+            self._metrics.count("sieve_actions", action=action)
+
+    def _sieve_failed(self, fields: EventFields) -> None:
+        self._metrics.count("sieve_failures")
 
     def _message_signed(self, fields: EventFields) -> None:
         self._metrics.count("messages_signed")

@@ -105,7 +105,7 @@ OTHER = {
         "backups": Path("/b"),
         "unit": "other.service",
     },
-    "sieve": {"enabled": False},
+    "sieve": {"enabled": False, "before": [Path("/b")], "after": [Path("/a")], "global_scripts": Path("/g")},
     "acme": {
         "directory": "https://other.example/directory",
         "staging": "",

@@ -22,6 +22,7 @@ from mailnode.values.queue import (
     WAITING,
     Claim,
     DueDestination,
+    EnqueuedTogether,
     NewEnvelope,
     Outcome,
     PastAttempt,
@@ -75,6 +76,14 @@ class MemoryQueue:
             self.table[envelope.id] = envelope
             for recipient in envelope.recipients:
                 self.recipients[envelope.id, recipient.index] = recipient
+
+    async def enqueue_together(self, together: EnqueuedTogether) -> frozenset[str]:
+        for one in together.envelopes:
+            await self.enqueue(one.submission)
+        return frozenset()
+
+    async def is_remembered(self, account_id: str, kind: str, key: str, now: float) -> bool:
+        return False
 
     def _due(self, now: float) -> list[tuple[tuple[str, int], QueuedRecipient]]:
         found = []

@@ -72,6 +72,7 @@ class FakeDelivery:
     def __init__(self) -> None:
         self.accepted: list[tuple[Any, dict[Any, Any], bytes]] = []
         self.judgements: list[Any] = []
+        self.filtered: list[Any] = []
         self.writers: list[FakeWriter] = []
         self.scanned: list[StagedBlob] = []
         self.fails: dict[str, Exception] = {}
@@ -102,6 +103,9 @@ class FakeDelivery:
         await self.hold("accept")
         self.judgements.append(judgement)
         self.accepted.append((envelope, judgement.routes, blob.data))
+
+    async def accept_filtered(self, envelope: Any, filtered: Any, blob: StagedBlob | None, facts: Any) -> None:
+        self.filtered.append((envelope, filtered, blob))
 
 
 @implementer(IRouter)

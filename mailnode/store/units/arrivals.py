@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from mailnode.errors import Busy, KeywordLimit, LimitReached, NoSuchMailbox
+from mailnode.errors import Busy, KeywordLimit, LimitReached, NoSuchMailbox, OverQuota
 from mailnode.store.engines.engine import Transaction, growing, of_account, of_accounts, run_together
 from mailnode.store.units import mailbox_tree
-from mailnode.store.units.accounts import INBOX_ID, keyword_bits, save_keywords, touch, with_keywords
+from mailnode.store.units.accounts import INBOX_ID, charge, keyword_bits, save_keywords, touch, with_keywords
 from mailnode.store.units.statements import insert_rows
 from mailnode.values.blob import BlobRef, StagedBlob
 from mailnode.values.facts import EncodedFacts
 from mailnode.values.flags import DELETED, SEEN, SYSTEM_MASK, KeywordTable
-from mailnode.values.mailbox import Appended, Delivered, DeliveryPlan, NewMessage
+from mailnode.values.mailbox import Appended, CopyPlace, Delivered, DeliveryPlan, NewMessage
 
 FACTS_COLUMNS = ("envelope", "bodystructure", "sort", "fields", "body", "parts", "preview")  # in the order of the row
 # Where each is read, of ``message m`` and its reference ``r``. First words stand beside the row of the message, which they would
@@ -195,13 +195,17 @@ def deliver_together(tx: Transaction, deliveries: Sequence[Delivery]) -> list[li
     results: list[list[Delivered]] = [[] for _ in deliveries]
     simple: dict[str, list[int]] = {}
     for number, (_, plans, _, _, applied_once, _) in enumerate(deliveries):
-        if len(plans) == 1 and not applied_once and not plans[0].keywords and not plans[0].special_use:
+        if len(plans) == 1 and not applied_once and not _is_special(plans[0]):
             simple.setdefault(plans[0].account_id, []).append(number)
         else:
             results[number] = deliver(tx, *deliveries[number])
     for account_id in sorted(simple):
         _deliver_simple(tx, account_id, deliveries, simple[account_id], results)
     return results
+
+
+def _is_special(plan: DeliveryPlan) -> bool:
+    return bool(plan.keywords or plan.special_use or plan.places)
 
 
 def _deliver_simple(
@@ -250,24 +254,46 @@ def _apply(
     prefix = plan.prefix or message.prefix
     size = len(prefix) + message.blob.ref.size
     modseq, message_id, table = touch(tx, account_id, 1, size, check=True, beyond=size - 1)
-    flags = plan.flags & SYSTEM_MASK
-    if plan.keywords:
-        flags |= keyword_bits(_grow_if_possible(tx, account_id, table, plan.keywords), plan.keywords)
-    mailbox_id = _where(tx, plan, modseq)
+    (mailbox_id, flags), *further = _flags_by_mailbox(tx, plan, modseq, table).items()
     uid, _ = _take_uids(tx, account_id, mailbox_id, modseq, (flags,), size)
     placed = [Arriving(message, prepared, prefix, flags, now)]
     _insert(tx, account_id, mailbox_id, modseq, message_id, uid, placed, stored)
+    if further:  # as copies: one message that stands in several mailboxes
+        charge(tx, account_id, size * len(further), len(further))
+    for other, flags in further:
+        copy_uid, _ = _take_uids(tx, account_id, other, modseq, (flags,), size)
+        copy = Arriving(message, prepared, prefix, flags, now)
+        insert_rows(tx, PLACEMENT, [_placement_row(account_id, other, modseq, message_id, copy_uid, copy)])
     return Delivered(account_id, plan.recipient, mailbox_id, uid, modseq)
 
 
-def _where(tx: Transaction, plan: DeliveryPlan, modseq: int) -> int:
-    """Return the mailbox a plan means; what cannot be found or made must not keep mail out."""
-    if plan.special_use:
-        try:
-            return mailbox_tree.of_use(tx, plan.account_id, plan.special_use, modseq)
-        except LimitReached:
-            return INBOX_ID
-    return mailbox_tree.find(tx, plan.account_id, plan.mailbox) or INBOX_ID
+def _flags_by_mailbox(tx: Transaction, plan: DeliveryPlan, modseq: int, table: KeywordTable) -> dict[int, int]:
+    """Return the mailboxes a plan means, at least one, with the flags of the copy in each: places that are one mailbox make one
+    copy."""
+    found: dict[int, int] = {}
+    for place in plan.wanted:
+        flags = place.flags & SYSTEM_MASK
+        if place.keywords:
+            table = _grow_if_possible(tx, plan.account_id, table, place.keywords)
+            flags |= keyword_bits(table, place.keywords)
+        mailbox_id = _where(tx, plan.account_id, place, modseq)
+        found[mailbox_id] = found.get(mailbox_id, 0) | flags
+    return found
+
+
+def _where(tx: Transaction, account_id: str, place: CopyPlace, modseq: int) -> int:
+    """Return the mailbox that is meant; what cannot be found or made must not keep mail out."""
+    if place.mailbox_id and mailbox_tree.is_selectable(tx, account_id, place.mailbox_id):
+        return place.mailbox_id
+    try:
+        if place.special_use:
+            return mailbox_tree.of_use(tx, account_id, place.special_use, modseq)
+        there = mailbox_tree.with_use(tx, account_id, place.use) if place.use else None
+        if there is None and place.create:
+            return mailbox_tree.found_or_made(tx, account_id, place.mailbox, place.use, modseq)
+    except (LimitReached, OverQuota):
+        return INBOX_ID
+    return there or mailbox_tree.find(tx, account_id, place.mailbox) or INBOX_ID
 
 
 def _grow_if_possible(tx: Transaction, account_id: str, table: KeywordTable, keywords: Sequence[str]) -> KeywordTable:

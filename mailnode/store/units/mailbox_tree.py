@@ -147,18 +147,50 @@ def find(tx: Transaction, account_id: str, name: str) -> int | None:
     return mailbox_id if selectable else None
 
 
+def with_use(tx: Transaction, account_id: str, use: str) -> int | None:
+    """Return the id of the mailbox that has a use, the oldest of several, or None."""
+    rows = tx.execute(
+        f"SELECT mailbox_id FROM mailbox{_STANDS} AND special_use = ? AND selectable = 1 ORDER BY mailbox_id LIMIT 1",
+        (account_id, use),
+    )
+    return int(rows[0][0]) if rows else None
+
+
+def is_selectable(tx: Transaction, account_id: str, mailbox_id: int) -> bool:
+    """Whether there is such a mailbox that messages can be in."""
+    where = f"{_STANDS} AND mailbox_id = ? AND selectable = 1"
+    return bool(tx.execute(f"SELECT 1 FROM mailbox{where}", (account_id, mailbox_id)))
+
+
+def found_or_made(tx: Transaction, account_id: str, name: str, use: str, modseq: int) -> int:
+    """Return the id of the mailbox with a name; where there is none it is made, and subscribed, for a use or "".
+
+    :param modseq: of the change under way. :raises LimitReached, OverQuota: there is no room for one more.
+    """
+    there = find(tx, account_id, name)
+    if there is not None:
+        return there
+    levels = split(name)
+    found = _path(tx, account_id, levels)
+    if len(found) == len(levels):
+        _revive(tx, account_id, found[-1], modseq, use)
+        made = found[-1].mailbox_id
+    else:
+        _require_quota(tx, account_id, len(levels) - len(found))
+        made = _make(tx, account_id, levels, found, modseq, use)
+    _add_subscription(tx, account_id, name)
+    return made
+
+
 def of_use(tx: Transaction, account_id: str, special_use: str, modseq: int) -> int:
     """Return the id of the account's mailbox for a special use (RFC 6154), the oldest of several. Where it has none, the mailbox
     that bears the usual name gets that use, or is made, and subscribed, as it would be for a new account.
 
     :param modseq: of the change under way. :raises LimitReached: there is no room for one more.
     """
-    rows = tx.execute(
-        f"SELECT mailbox_id FROM mailbox{_STANDS} AND special_use = ? AND selectable = 1 ORDER BY mailbox_id LIMIT 1",
-        (account_id, special_use),
-    )
-    if rows:
-        return int(rows[0][0])
+    there = with_use(tx, account_id, special_use)
+    if there is not None:
+        return there
     name = next(name for name, use in SPECIAL_USE.items() if use == special_use)
     found = _path(tx, account_id, [name])
     if not found:
