@@ -165,6 +165,9 @@ def _absolute(sections: Sections, base: Path) -> Sections:
             update={n: base / getattr(section, n) for n in names if getattr(section, n) is not None}
         )
 
+    def all_at(section: S, *names: str) -> S:
+        return section.model_copy(update={n: [base / path for path in getattr(section, n)] for n in names})
+
     changed = dict(sections)
     if changed.get("server") is not None:
         changed["server"] = at(changed["server"], "data")
@@ -177,6 +180,11 @@ def _absolute(sections: Sections, base: Path) -> Sections:
     if changed.get("acme") is not None:
         acme = at(changed["acme"], "webroot", "eab_key_file", "ca_file")
         changed["acme"] = acme.model_copy(update={"zone": [at(zone, "key_file") for zone in acme.zone]})
+    if changed.get("sieve") is not None:
+        changed["sieve"] = all_at(at(changed["sieve"], "global_scripts"), "before", "after")
+    changed["domain"] = [
+        all_at(entry, "sieve_before", "sieve_after") for entry in changed.get("domain", []) if entry is not None
+    ]
     queue = changed.get("queue")
     if queue is not None:
         smarthost = queue.smarthost and at(queue.smarthost, "password_file", "proxy_password_file")

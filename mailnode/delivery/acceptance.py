@@ -149,8 +149,7 @@ class Acceptance:
         """Make the message durable; see :class:`IDelivery`. :raises ValueError: no recipient leads anywhere."""
         self._under_way += 1
         try:
-            many = _leads_to_many(judgement)
-            made = await self._threads.run("cpu", copies, envelope, judgement) if many else copies(envelope, judgement)
+            made = await self._copies(envelope, judgement)
             if not made.local and not made.remote:
                 raise ValueError("no recipients")
             if made.local and facts is None:
@@ -167,9 +166,9 @@ class Acceptance:
     ) -> None:
         """See :class:`IDelivery`."""
         envelopes = []
-        made = copies(envelope, filtered.judgement)
+        made = await self._copies(envelope, filtered.judgement)
         if blob is not None and (made.local or made.remote):
-            envelopes.append(GuardedEnvelope(self._submission(envelope, made, blob, facts)))
+            envelopes.append(GuardedEnvelope(await self._submission(envelope, made, blob, facts)))
         for mail in filtered.mail:
             submission = await self._script_mail(mail, blob, facts)
             if submission is not None:
@@ -195,7 +194,7 @@ class Acceptance:
             facts = await self.scan(blob) if made.local else None
         if blob is None:
             raise ValueError("a message that was not kept is sent on")
-        return self._submission(mail.envelope, made, blob, facts)
+        return await self._submission(mail.envelope, made, blob, facts)
 
     def _tell_taken(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         if not made.local or facts is None:
@@ -205,17 +204,20 @@ class Acceptance:
         if self._taken is not None:
             self._taken(envelope, blob, facts)
 
-    def _submission(
+    async def _copies(self, envelope: Envelope, judgement: Judgement) -> Copies:
+        many = _leads_to_many(judgement)
+        return await self._threads.run("cpu", copies, envelope, judgement) if many else copies(envelope, judgement)
+
+    async def _submission(
         self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None
     ) -> NewEnvelope:
-        queued = queued_envelope(envelope, made, blob, self._expires, self._routing)
-        return NewEnvelope(queued, blob, facts if made.local else None)
-
-    async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         of = envelope, made, blob, self._expires, self._routing
         many = len(made.remote) + len(made.local) > MANY_COPIES
         queued = await self._threads.run("cpu", queued_envelope, *of) if many else queued_envelope(*of)
-        submission = NewEnvelope(queued, blob, facts if made.local else None)
+        return NewEnvelope(queued, blob, facts if made.local else None)
+
+    async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
+        submission = await self._submission(envelope, made, blob, facts)
         await self._queue.enqueue(submission)
         self._tell_added(submission)
         self._hints.wake_queue(list(dict.fromkeys(one.destination for one in submission.envelope.recipients)))

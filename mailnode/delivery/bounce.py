@@ -21,6 +21,7 @@ from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IDelivery, IForwarding, ISigner
 from mailnode.interfaces.queue import IBouncer
 from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.sieve import IFiltering
 from mailnode.interfaces.store import IBlobs, IQueueStore
 from mailnode.message.compose import message_id
 from mailnode.message.dsn import DsnRecipient, dsn
@@ -38,6 +39,7 @@ from mailnode.values.envelope import (
     Recipient,
 )
 from mailnode.values.events import emit
+from mailnode.values.filtered import Filtered, ScriptMail
 from mailnode.values.ids import new_id
 from mailnode.values.plan import Judgement
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope
@@ -71,10 +73,13 @@ class Bouncer:
         forwarding: IForwarding | None = None,
         refuse_foreign: bool = False,
         max_returned: int = MAX_RETURNED,
+        filtering: IFiltering | None = None,
     ) -> None:
         """:param delivery: computes the facts of notices that stay here. :param expires: as for Acceptance.
         :param forwarding: knows who stands behind a rewritten reverse-path.
-        :param refuse_foreign: no notice leaves this server. :param max_returned: octets, see :data:`MAX_RETURNED`."""
+        :param refuse_foreign: no notice leaves this server. :param max_returned: octets, see :data:`MAX_RETURNED`.
+        :param filtering: runs the scripts of accounts that notices come to; what these would have remembered is not."""
+        self._filtering = filtering
         self._directory = directory
         self._queue = queue
         self._blobs = blobs
@@ -121,14 +126,33 @@ class Bouncer:
         content = await self._content(about, kind, fates, new_id(now), now)
         notice = self._envelope(about, sender, content.isascii(), now)
         content = await self._signature(notice.id, content) + content
-        made = copies(notice, Judgement((sender,), {sender: route}))
+        if not route.local and not route.remote:
+            return _nobody(about)
+        filtered = await self._filtered(notice, Judgement((sender,), {sender: route}), content)
+        to_be_sent = [ScriptMail(notice, filtered.judgement, content)]
+        to_be_sent += [one for one in filtered.mail if one.once is None]
+        queued = [await self._queued(one.envelope, one.judgement, one.content or content) for one in to_be_sent]
+        return tuple([one for one in queued if one is not None])
+
+    async def _filtered(self, notice: Envelope, judgement: Judgement, content: bytes) -> Filtered:
+        """Return what scripts make of a notice to an account here."""
+        if self._filtering is None:
+            return Filtered(judgement)
+
+        async def read(offset: int, length: int) -> bytes:
+            return content[offset : offset + length]
+
+        return await self._filtering.filtered(notice, judgement, len(content), read)
+
+    async def _queued(self, envelope: Envelope, judgement: Judgement, content: bytes) -> NewEnvelope | None:
+        """Return a message as the queue keeps it; None: nobody gets it."""
+        made = copies(envelope, judgement)
         made = Copies(made.local[:MAX_COPIES], made.remote[:MAX_COPIES])
         if not made.local and not made.remote:
-            return _nobody(about)
+            return None
         blob = await self._blobs.put(content)
         facts = await self._delivery.scan(blob) if made.local else None
-        queued = queued_envelope(notice, made, blob, self._expires, self._routing)
-        return (NewEnvelope(queued, blob, facts),)
+        return NewEnvelope(queued_envelope(envelope, made, blob, self._expires, self._routing), blob, facts)
 
     async def _first_sender(self, sender: Address) -> Address:
         """Return who sent a message that was forwarded here and came back. :raises Refused: somebody made the address up."""

@@ -219,7 +219,8 @@ class Filtering:
         outcome = await self._sieve.run(copy.account_id, scripts, await self._facts(work, about, copy))
         self._tell(about, outcome)
         alone = len(copy.route.local) == 1 and not copy.route.remote and not copy.led and not message.through
-        may_refuse = alone and (work.answers_each or len(message.envelope.recipients) == 1)
+        in_session = alone and message.envelope.origin.protocol != "local"
+        may_refuse = in_session and (work.answers_each or len(message.envelope.recipients) == 1)
         done = await self._actions.carried_out(about, outcome, may_refuse)
         if outcome.failed is not None:
             told = await self._told(about, outcome.failed)

@@ -248,6 +248,7 @@ class Outgoing:
             signer=rooms.signer,
             forwarding=rooms.forwarding,
             refuse_foreign=not self._config.queue.outgoing,
+            filtering=rooms.filtering,
         )
 
     def _runner_settings(self) -> RunnerSettings:

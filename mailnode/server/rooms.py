@@ -128,7 +128,7 @@ class Rooms:
             MessageReader(runtime.reader, runtime.clock, stores.filters) if runtime.reader is not None else None
         )
         self._sieve = self._make_sieve()
-        self._filtering = self._make_filtering()
+        self.filtering = self._make_filtering()
         self._rejects = Rejects(
             stores.directory,
             stores.mail,
@@ -352,7 +352,7 @@ class Rooms:
             reader=self._reader,
             rejects=self._rejects if config.judgement.rejects else None,
             binary=self._binary,
-            filtering=self._filtering,
+            filtering=self.filtering,
             strangers=self._strangers,
             spokesmen=[*entry.proxy_from, *entry.xclient_from],
             rates=Rates(

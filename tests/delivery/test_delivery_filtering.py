@@ -1,18 +1,21 @@
 """What scripts make of mail that comes to accounts."""
 
 import pytest
-from script_world import CONTENT, ScriptWorld
+from script_world import CONTENT, NOW, ScriptWorld
 from zope.interface.verify import verifyObject
 
+from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.plans import copies
 from mailnode.errors import Busy, StoreUnavailable
 from mailnode.interfaces.sieve import IFiltering, IServerScripts
 from mailnode.net.no_reactor import run_now
 from mailnode.values.address import parse_address
+from mailnode.values.attempt import Fate
 from mailnode.values.directory import Alias
 from mailnode.values.envelope import MAYBE_FORGED, Origin, RcptOptions, Recipient
 from mailnode.values.flags import FLAGGED
 from mailnode.values.plan import JUNK, RecipientPlan
+from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
 from mailnode.values.scripts import ScriptQuota, ServerScriptSet, StoredScript
 
 ANN, BEA = "ann@here.example", "bea@here.example"
@@ -420,6 +423,40 @@ def test_who_may_not_have_sent_it_is_not_told(world, events):
     world.send(ANN, BEA, sender="")
     assert world.outgoing() == []
     assert [fields["action"] for name, fields in events if name == "sieve.not_done"] == ["reject", "reject"]
+
+
+# notices
+
+
+def test_a_notice_of_delivery_comes_to_scripts_too(world):
+    bouncer = Bouncer(
+        world.directory,
+        world.queue,
+        world.blobs,
+        world.delivery,
+        world.clock,
+        hostname="mx.here.example",
+        expires=lambda created, null: created + 10,
+        filtering=world.filtering,
+    )
+    script = (
+        'require ["fileinto", "copy", "vacation"]; vacation "away"; redirect :copy "x@far.example"; fileinto "Archive";'
+    )
+    world.script("ann", script)
+    blob = run_now(world.blobs.put(CONTENT))
+    failed = QueuedRecipient(0, "y@far.example", "far.example")
+    returned = QueuedEnvelope("e1", ANN, blob.ref, NOW, NOW + 1, recipients=(failed,))
+    run_now(world.queue.enqueue(NewEnvelope(returned, blob)))
+    for notice in run_now(
+        bouncer.compose(returned, [Fate(failed, "failed", "5.1.1", "no such user", "mx.far.example")])
+    ):
+        run_now(world.queue.enqueue(notice))
+    run_now(world.queue.drop("e1"))
+    world.deliver()
+    assert world.counts("ann") == {"Archive": 1}
+    assert [(one.to, one.sender) for one in world.outgoing()] == [("x@far.example", "")]
+    world.script("ann", 'require "reject"; reject "no";')
+    assert run_now(bouncer.compose(returned, [Fate(failed, "failed", "5.1.1", "no such user", "mx.far.example")])) == ()
 
 
 # answering and telling

@@ -105,6 +105,7 @@ class FakeDelivery:
         self.accepted.append((envelope, judgement.routes, blob.data))
 
     async def accept_filtered(self, envelope: Any, filtered: Any, blob: StagedBlob | None, facts: Any) -> None:
+        await self.hold("accept")
         self.filtered.append((envelope, filtered, blob))
 
 
@@ -260,6 +261,7 @@ class World:
         reader: IMessageReader | None = None,
         rates: Rates = UNBOUNDED,
         greet_pause: float = 0.0,
+        filtering: Any = None,
         **options: Any,
     ) -> None:
         self.clock = Clock()
@@ -287,6 +289,7 @@ class World:
             highest_priority=highest_priority,
             signer=signer,
             rejects=rejects,
+            filtering=filtering,
             reader=reader,
             strangers=Strangers(self.clock),
             rates=rates,
