@@ -368,7 +368,7 @@ def test_a_redirect_that_leads_nowhere_is_a_keep(world):
     assert [one.to for one in world.outgoing()] == ["x@far.example"]
     world.script("bea", 'require "extlists"; redirect :list "urn:nowhere";')
     world.send(BEA)
-    assert world.counts("bea") == {"INBOX": 1}
+    assert world.counts("bea") == {"INBOX": 2}, "a list that is not there fails the script, of which its owner hears"
 
 
 def test_a_thousand_redirects_are_too_many_and_the_message_is_kept(world):
