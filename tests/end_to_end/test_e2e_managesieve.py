@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
 import sys
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 from servers import PASSWORD, program, wait_for
@@ -231,6 +233,25 @@ def test_a_large_script_holds_nobody_up(node):
     assert wire.ask(b"CHECKSCRIPT {%d+}\r\n" % len(script * 3) + script * 3)[0].startswith(b"NO (QUOTA/MAXSIZE)")
     wire.close()
     other.close()
+
+
+def resident(node):
+    """Octets of memory that the server's processes have."""
+    statuses = [Path(f"/proc/{pid}/status").read_text() for pid in node.pids]
+    return sum(int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024 for status in statuses)
+
+
+def test_what_is_refused_is_taken_in_bounded_memory(node):
+    """A hundred megabytes, sent before anything is answered."""
+    wires = [Wire(node, "dave") for _ in range(15)]
+    assert wires[0].ask(b"CHECKSCRIPT {1000001+}\r\n" + b"#" * 1000001) == [b"OK\r\n"]
+    before = resident(node)
+    for wire in wires:
+        assert wire.ask(b"CHECKSCRIPT {7000000+}\r\n" + b"#" * 7_000_000)[0].startswith(b"NO (QUOTA/MAXSIZE)")
+        assert wire.ask(b"NOOP") == [b'OK "done"\r\n']
+    assert resident(node) - before < 16 * 1024 * 1024
+    for wire in wires:
+        wire.close()
 
 
 def test_what_was_stored_survives_a_kill(node):

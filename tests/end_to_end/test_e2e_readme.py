@@ -8,7 +8,7 @@ import sys
 import pytest
 from servers import ROOT, Process, free_port, program, wait_for
 
-PORTS = {"smtp", "submission", "imap", "pop3", "http"}
+PORTS = {"smtp", "submission", "imap", "pop3", "managesieve", "http"}
 
 
 @pytest.fixture(scope="module")
