@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -146,6 +146,15 @@ class Filtering:
         found = await self._came(work, message, judgement)
         return Filtered(found, tuple(work.mail), tuple(work.remembered), work.refused)
 
+    async def sent(self, account_id: str, mail: Sequence[ScriptMail], remembered: Sequence[ScriptMemory]) -> Filtered:
+        """See :class:`IFiltering`."""
+        work = _Work(False, None, MAX_ACCOUNTS, remembered=list(remembered))
+        for one in mail:
+            assert one.content is not None
+            sent = _OnItsWay(one.envelope, one.content, one.content, (account_id,))
+            work.mail.append(replace(one, judgement=await self._came(work, sent, one.judgement)))
+        return Filtered(Judgement((), {}), tuple(work.mail), tuple(work.remembered))
+
     async def _is_wanted(self, envelope: Envelope, judgement: Judgement) -> bool:
         """Whether there is any script to run: then the message has to be read."""
         asked: set[str] = set()
@@ -271,14 +280,11 @@ class Filtering:
     def _environment(self, envelope: Envelope, username: str) -> dict[str, str]:
         """RFC 5183 4.1; an item that is not known is left out."""
         items = {
-            "domain": self._hostname.partition(".")[2],
-            "host": self._hostname,
+            **environment(self._hostname, self._version),
             "location": "MTA",
-            "name": "mailnode",
             "phase": "during",
             "remote-host": envelope.tags.get(CLIENT_NAME, ""),
             "remote-ip": envelope.origin.peer,
-            "version": self._version,
             "vnd.dovecot.default-mailbox": "INBOX",
             "vnd.dovecot.username": username,
         }
@@ -306,6 +312,11 @@ class Filtering:
             failed = outcome.failed
             line, reason = failed.failure.line, str(failed.failure)
             emit(_log, "sieve.failed", warning=True, **where, script=failed.name, line=line, reason=reason)
+
+
+def environment(hostname: str, version: str) -> dict[str, str]:
+    """Return the items of RFC 5183 4.1 that are the server's."""
+    return {"domain": hostname.partition(".")[2], "host": hostname, "name": "mailnode", "version": version}
 
 
 def _copies(recipients: Sequence[Recipient], judgement: Judgement) -> Iterator[_Copy]:

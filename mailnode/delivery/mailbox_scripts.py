@@ -6,40 +6,45 @@ script does comes in this order: copies in other mailboxes, what goes through th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.delivery.acceptance import internaldate
-from mailnode.delivery.event_mail import EventMail, ScriptOwner
 from mailnode.delivery.event_plan import EventPlan, event_plan, flags_of
-from mailnode.delivery.sieve_mail import FilteredMail
+from mailnode.delivery.script_actions import AccountMail, IScriptActions
 from mailnode.errors import BlobDamaged, DomainError, LimitReached, NoSuchScript, OverQuota, Refused, RowsDamaged
 from mailnode.interfaces.accounts import IDirectory
+from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.mailbox_scripts import IMailboxScripts
 from mailnode.interfaces.runtime import IClock
 from mailnode.interfaces.scripts import INamedScripts, IScripts
-from mailnode.interfaces.sieve import ISieve
+from mailnode.interfaces.sending import ISending
+from mailnode.interfaces.sieve import IFiltering, ISieve
 from mailnode.interfaces.store import IMailAccount, IMailbox, IMailStore
 from mailnode.interfaces.turns import Places
-from mailnode.sieve.actions import FiledCopy, FileMessage
+from mailnode.sieve.actions import FileMessage, NotifySomebody, RedirectMessage, SieveAction
 from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
-from mailnode.sieve.mail import end_of_header
-from mailnode.sieve.sequence import edited
+from mailnode.sieve.interpreter import ScriptFailure
+from mailnode.sieve.sequence import FailedScript, SequenceOutcome, edited
 from mailnode.sieve.trial import in_words
-from mailnode.values.address import parse_address
-from mailnode.values.blob import StagedBlob
+from mailnode.values.address import Address, parse_address
+from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
 from mailnode.values.events import EventFields, emit
-from mailnode.values.facts import EncodedFacts
+from mailnode.values.filtered import ScriptMail
 from mailnode.values.flags import DELETED, KeywordTable
+from mailnode.values.ids import new_id
 from mailnode.values.mailbox import MailboxInfo, NewMessage
 from mailnode.values.mailbox_event import MailboxEvent
 from mailnode.values.object_ids import MAILBOX, number_of
+from mailnode.values.plan import AS_IT_IS
+from mailnode.values.remembered import ScriptMemory
 from mailnode.values.rows import StoredRow
 from mailnode.values.scripts import StoredScript
+from mailnode.values.sending import NOTHING, Counted
 
 AT_ONCE = 4  # messages that scripts run on at a time, in one process: each is in memory whole
 ROWS = 256  # messages whose rows are in memory at a time
@@ -50,7 +55,11 @@ _log = EventLog()
 
 
 class _Undone(Exception):
-    """A script failed, or says what cannot be done. The text is for its owner."""
+    """A script failed, or says what cannot be done."""
+
+    def __init__(self, failure: ScriptFailure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class _Case:
     mailbox: IMailbox
     mailboxes: dict[int, MailboxInfo]
     keywords: KeywordTable
-    owner: ScriptOwner
+    owner: Address
     own_addresses: frozenset[str]
     environment: Mapping[str, str]
 
@@ -96,22 +105,26 @@ class MailboxScripts:
         named: INamedScripts,
         scripts: IScripts,
         sieve: ISieve,
-        sending: EventMail,
-        scan: Callable[[StagedBlob], Awaitable[EncodedFacts]],
+        actions: IScriptActions,
+        filtering: IFiltering,
+        delivery: IDelivery,
         clock: IClock,
         environment: Mapping[str, str],
+        sending: ISending | None = None,
     ) -> None:
-        """:param sending: of what scripts say. :param scan: computes the facts of a staged message. :param environment: items of
-        RFC 5183 4.1 that are the server's."""
+        """:param environment: items of RFC 5183 4.1 that are the server's. :param sending: asked what accounts may send; None: all
+        of it."""
         self._directory = directory
         self._mail = mail
         self._named = named
         self._scripts = scripts
         self._sieve = sieve
-        self._sending = sending
-        self._scan = scan
+        self._actions = actions
+        self._filtering = filtering
+        self._delivery = delivery
         self._clock = clock
         self._environment = {**environment, "location": "MS", "phase": "post"}  # RFC 6785 4.1
+        self._sending = sending
         self._places = Places(AT_ONCE)
 
     async def renamed(self) -> None:
@@ -146,7 +159,7 @@ class MailboxScripts:
             mailbox,
             mailboxes,
             (await mailbox.changes(_NEVER)).keywords,
-            ScriptOwner(owner.id, parse_address(owner.address), event.session),
+            parse_address(owner.address),
             frozenset([one.lower() for one in await self._directory.addresses(owner.id)]),
             {
                 **self._environment,
@@ -181,41 +194,80 @@ class MailboxScripts:
         if isinstance(content, BlobDamaged):
             raise content
         flags = case.keywords.flag_names(bits)
+        now = self._clock.seconds()
         facts = SieveFacts(
             prefix + content,
-            EnvelopeFacts(str(case.owner.address), str(case.owner.address)),
-            self._clock.seconds(),
-            environment={**case.environment, "imap.changedflags": " ".join(case.keywords.flag_names(changed))},
-            own_addresses=case.own_addresses,
-            mailbox=case.name,
+            EnvelopeFacts(str(case.owner), str(case.owner)),
+            now,
+            datetime.fromtimestamp(now).astimezone().tzinfo or UTC,
+            {**case.environment, "imap.changedflags": " ".join(case.keywords.flag_names(changed))},
+            case.own_addresses,
+            case.name,
             flags=flags,
             is_delivery=False,
         )
         outcome = await self._sieve.run(case.event.account_id, [case.script], facts)
-        about = FilteredMail(facts.message[: end_of_header(facts.message)], case.owner.address, case.owner.address)
+        for text in outcome.logged:
+            emit(_log, "sieve.logged", session=case.event.session, account=case.event.account_id, text=text)
         try:
             if outcome.failed is not None:
-                raise _Undone(str(outcome.failed.failure))
-            await self._carry_out(case, row, facts, about, event_plan(outcome.actions, flags))
-        except (_Undone, Refused, LimitReached, OverQuota) as error:  # what the owner can do something about
-            await self._sending.tell_failure(case.owner, case.script, str(error), about, case.name, facts.now)
+                raise _Undone(outcome.failed.failure)
+            await self._carry_out(case, row, facts, event_plan(outcome.actions, flags))
+        except _Undone as undone:
+            await self._tell_owner(case, facts, undone.failure)
+            raise
+        except (Refused, LimitReached, OverQuota) as error:  # what the owner can do something about
+            await self._tell_owner(case, facts, ScriptFailure(0, str(error) or type(error).__name__))
             raise
         emit(_log, "sieve.mailbox_ran", **case.about(uid), actions="; ".join(map(in_words, outcome.actions)))
 
-    async def _carry_out(
-        self, case: _Case, row: StoredRow, facts: SieveFacts, about: FilteredMail, plan: EventPlan
-    ) -> None:
-        sends = await self._sending.prepare(plan.sends, case.owner, about, facts.message, facts.now)
+    async def _carry_out(self, case: _Case, row: StoredRow, facts: SieveFacts, plan: EventPlan) -> None:
         places = [await self._target(case, file) for file in plan.files]
-        places_of_sent = [await self._target(case, copy) for copy, _ in sends.filed]
-        for file, target in zip(plan.files, places, strict=True):
-            await self._file(case, row, facts, file, target)
-        for (copy, content), target in zip(sends.filed, places_of_sent, strict=True):
-            await self._append(case, target, content, copy.flags, internaldate(facts.now))
-        await self._sending.enqueue(sends)
-        await self._mark(case, row[0], plan)
+        counted = await self._admitted(case, plan.sends)
+        try:
+            sent = await self._actions.carried_out(_mail(case, facts), SequenceOutcome(plan.sends), False)
+            for file, target in zip(plan.files, places, strict=True):
+                await self._file(case, row, facts, file, target)
+            await self._send(case, facts, sent.mail, sent.remembered)
+        except Exception:
+            if self._sending is not None:
+                self._sending.give_back(case.event.account_id, counted)
+            raise
+        if self._sending is not None:
+            self._sending.sent(case.event.account_id, _recipients(plan.sends))
+        kept = plan.kept or sent.places is None  # what should have been sent on leads nowhere
+        await self._mark(case, row[0], replace(plan, kept=kept))
 
-    async def _target(self, case: _Case, file: FileMessage | FiledCopy) -> int:
+    async def _admitted(self, case: _Case, actions: Sequence[SieveAction]) -> Counted:
+        """Count what is sent as mail of the owner's (RFC 6785 3.4). :raises Refused:"""
+        counted, sending, account_id = NOTHING, self._sending, case.event.account_id
+        if sending is None:
+            return counted
+        for recipient in _recipients(actions):
+            try:
+                counted = counted.plus((await sending.admit(account_id, recipient, True)).counted)
+            except Refused:
+                sending.give_back(account_id, counted)
+                raise
+        return counted
+
+    async def _send(
+        self, case: _Case, facts: SieveFacts, mail: Sequence[ScriptMail], remembered: Sequence[ScriptMemory]
+    ) -> None:
+        """Put all of it into the queue, or nothing; scripts of accounts that it comes to are run."""
+        if mail or remembered:
+            filtered = await self._filtering.sent(case.event.account_id, mail, remembered)
+            nothing = replace(_envelope(case, facts), recipients=())  # of the message itself: it is where it is
+            await self._delivery.accept_filtered(nothing, filtered, None, None)
+
+    async def _tell_owner(self, case: _Case, facts: SieveFacts, failure: ScriptFailure) -> None:
+        """Tell the owner, once for each version of a script, that it fails."""
+        failed = FailedScript(case.script.name, case.script.digest, failure)
+        told = await self._actions.failure(_mail(case, facts), failed, case.name)
+        if told is not None:
+            await self._send(case, facts, [told], ())
+
+    async def _target(self, case: _Case, file: FileMessage) -> int:
         """Return the id of the mailbox a message is filed into. :raises _Undone: there is none."""
         known = [info for info in case.mailboxes.values() if info.selectable]
         if file.mailbox_id:
@@ -230,7 +282,7 @@ class MailboxScripts:
             if info.name == file.mailbox:
                 return info.id
         if not file.create:
-            raise _Undone(f'there is no mailbox "{file.mailbox}"')
+            raise _Undone(ScriptFailure(0, f'there is no mailbox "{file.mailbox}"'))
         made = await case.mail.create(file.mailbox, file.use)
         case.mailboxes[made.id] = made
         return made.id
@@ -243,14 +295,10 @@ class MailboxScripts:
             if file.flags != facts.flags and copied.target:
                 await case.mail.open(target).store_flags(copied.target, "set", *flags_of(file.flags))
             return
-        await self._append(case, target, edited(facts.message, file.content), file.flags, date, offset)
-
-    async def _append(
-        self, case: _Case, target: int, content: bytes, flags: Sequence[str], date: int, offset: int = 0
-    ) -> None:
-        bits, keywords = flags_of(flags)
-        blob = await case.mail.blobs().put(content)
-        message = NewMessage(blob, await self._scan(blob), date, offset, flags=bits, keywords=keywords)
+        bits, keywords = flags_of(file.flags)
+        blob = await case.mail.blobs().put(edited(facts.message, file.content))
+        found = await self._delivery.scan(blob)
+        message = NewMessage(blob, found, date, offset, flags=bits, keywords=keywords)
         await case.mail.open(target).append([message])
 
     async def _mark(self, case: _Case, uid: int, plan: EventPlan) -> None:
@@ -262,6 +310,40 @@ class MailboxScripts:
             await case.mailbox.store_flags([uid], "add", flags.set_bits, flags.set_keywords)
         if flags.cleared_bits or flags.cleared_keywords:
             await case.mailbox.store_flags([uid], "remove", flags.cleared_bits, flags.cleared_keywords)
+
+
+def _envelope(case: _Case, facts: SieveFacts) -> Envelope:
+    """Return the envelope of a message in a mailbox, which nobody has sent: its owner sends what scripts do (RFC 6785 3.4)."""
+    owner, event = case.owner, case.event
+    origin = Origin(event.session, "local", account_id=event.account_id, account=str(owner))
+    options = MailOptions(body="7BIT" if facts.message.isascii() else "8BITMIME", smtputf8=not owner.is_ascii)
+    return Envelope(new_id(facts.now), owner, (Recipient(owner),), origin, facts.now, options)
+
+
+def _mail(case: _Case, facts: SieveFacts) -> AccountMail:
+    envelope, message = _envelope(case, facts), facts.message
+    return AccountMail(
+        case.event.account_id,
+        str(case.owner),
+        case.owner,
+        envelope.recipients[0],
+        AS_IT_IS,
+        envelope,
+        message,
+        message,
+        message,
+    )
+
+
+def _recipients(actions: Iterable[SieveAction]) -> list[str]:
+    """Return the keys of addresses that something is sent to."""
+    texts: list[str] = []
+    for action in actions:
+        if isinstance(action, RedirectMessage) and not action.from_list:
+            texts.append(action.address)
+        elif isinstance(action, NotifySomebody):
+            texts += action.recipients
+    return [parse_address(text).key for text in texts]
 
 
 def _tell_trouble(error: Exception, **about: object) -> None:

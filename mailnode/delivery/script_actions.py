@@ -108,9 +108,10 @@ class IScriptActions(Interface):
         """Return what is to be done. :param may_refuse: the recipient alone can be told so in the session.
         :raises StoreUnavailable: nobody can say where something leads."""
 
-    async def failure(about: AccountMail, failed: FailedScript) -> ScriptMail | None:
+    async def failure(about: AccountMail, failed: FailedScript, mailbox: str = "") -> ScriptMail | None:
         """Return what the owner of a script is told when it fails; None: they were told of this version of it.
-        :raises StoreUnavailable: nobody can say."""
+
+        :param mailbox: where the message is in already; "": it is on its way. :raises StoreUnavailable: nobody can say."""
 
 
 @implementer(IScriptActions)
@@ -296,7 +297,7 @@ class ScriptActions:
         sender = notification_sender(action, mail, may_send)
         await self._send(about, "notify", content, sender, action.recipients, done, envelope_id, copy=action.copy)
 
-    async def failure(self, about: AccountMail, failed: FailedScript) -> ScriptMail | None:
+    async def failure(self, about: AccountMail, failed: FailedScript, mailbox: str = "") -> ScriptMail | None:
         """See :class:`IScriptActions`."""
         now = self._clock.seconds()
         once = ScriptMemory(about.account_id, TOLD, key_of(failed.name, failed.digest), now + TOLD_SECONDS)
@@ -304,7 +305,7 @@ class ScriptActions:
             return None
         account = parse_address((await self._directory.account(about.account_id)).address)
         envelope_id, new = self._new()
-        content = failure_mail(account, failed.name, str(failed.failure), _seen(about), new)
+        content = failure_mail(account, failed.name, str(failed.failure), _seen(about), new, mailbox)
         done = CarriedOut(None, [], [])
         await self._send(about, "error", content, None, [str(account)], done, envelope_id, once=once)
         return done.mail[0] if done.mail else None

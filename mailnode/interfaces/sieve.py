@@ -10,8 +10,9 @@ from mailnode.sieve.facts import SieveFacts
 from mailnode.sieve.questions import Question, SieveAnswer
 from mailnode.sieve.sequence import SequenceOutcome
 from mailnode.values.envelope import Envelope
-from mailnode.values.filtered import Filtered
+from mailnode.values.filtered import Filtered, ScriptMail
 from mailnode.values.plan import Judgement
+from mailnode.values.remembered import ScriptMemory
 from mailnode.values.scripts import StoredScript
 
 
@@ -67,3 +68,7 @@ class IFiltering(Interface):
         :raises mailnode.errors.StoreUnavailable: what scripts ask cannot be answered. :raises mailnode.errors.Busy: too much is to
             be done.
         """
+
+    async def sent(account_id: str, mail: Sequence[ScriptMail], remembered: Sequence[ScriptMemory]) -> Filtered:
+        """Run the scripts of accounts that mail comes to which an account's script sends of a message in a mailbox. ``judgement``
+        leads to nobody. :param remembered: with it. :raises: as :meth:`filtered` does."""

@@ -28,8 +28,7 @@ from mailnode.config.server_scripts import read_server_scripts
 from mailnode.config.version import VERSION
 from mailnode.delivery.acceptance import Acceptance
 from mailnode.delivery.binary_mail import BinaryMail
-from mailnode.delivery.event_mail import EventMail
-from mailnode.delivery.filtering import Filtering
+from mailnode.delivery.filtering import Filtering, environment
 from mailnode.delivery.forwarding import Forwarding
 from mailnode.delivery.judge import Judge
 from mailnode.delivery.mailbox_scripts import MailboxScripts
@@ -194,21 +193,12 @@ class Rooms:
             stores.named_scripts,
             stores.scripts,
             self._sieve,
-            EventMail(
-                stores.directory,
-                self._router,
-                stores.queue,
-                stores.blobs,
-                self.delivery,
-                runtime.hints,
-                self.routing,
-                self.schedule.expires,
-                server.hostname,
-                self._sending,
-            ),
-            self.delivery.scan,
+            self._script_actions,
+            self.filtering,
+            self.delivery,
             runtime.clock,
-            {"host": server.hostname, "name": "mailnode", "version": VERSION},
+            environment(server.hostname, VERSION),
+            self._sending,
         )
 
     def _make_signers(self) -> tuple[DkimSigner, ArcSealer]:
@@ -228,7 +218,7 @@ class Rooms:
     def _make_filtering(self) -> Filtering:
         """What makes of mail for accounts what their scripts want."""
         stores, runtime, holder, hostname = self._stores, self._runtime, self._holder, self._config.server.hostname
-        actions = ScriptActions(
+        self._script_actions = ScriptActions(
             stores.directory,
             self._router,
             Judge(self._router, self.forwarding if self._config.queue.rewrite_senders else None),
@@ -241,7 +231,7 @@ class Rooms:
         return Filtering(
             stores.scripts,
             self._sieve,
-            actions,
+            self._script_actions,
             stores.directory,
             runtime.clock,
             self._server_scripts,

@@ -23,7 +23,7 @@ Verdicts = Generator[Question, SieveAnswer, bool]
 
 @dataclass(frozen=True, slots=True)
 class ScriptFailure:
-    """Why a script failed; the line is of the script that ``script`` names, "" for the outermost."""
+    """Why a script failed; the line is of the script that ``script`` names, "" for the outermost. 0: it is none of its lines."""
 
     line: int
     text: str
@@ -31,7 +31,7 @@ class ScriptFailure:
 
     def __str__(self) -> str:
         place = f' of "{self.script}"' if self.script else ""
-        return f"line {self.line}{place}: {self.text}"
+        return f"line {self.line}{place}: {self.text}" if self.line else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,7 +272,7 @@ EVENTS: dict[str, tuple[str, tuple[str, ...]]] = {
         "a script failed: the message was filed as if it had said nothing, and its owner is told, once for each version of it",
         ("envelope", "account", "script", "line", "reason"),
     ),
-    "sieve.logged": ("a script said so (debug_log)", ("envelope", "account", "text")),
+    "sieve.logged": ("a script said so (debug_log)", ("session", "envelope", "account", "text")),
     "sieve.not_done": (
         "what a script wants cannot be done, or not for this message",
         ("envelope", "account", "action", "reason"),

@@ -7,13 +7,16 @@ from dataclasses import replace
 from imap_world import DAY
 from shared_world import SharedWorld
 
-from mailnode.delivery.event_mail import EventMail
+from mailnode.delivery.acceptance import Acceptance
+from mailnode.delivery.filtering import Filtering, environment
+from mailnode.delivery.judge import Judge
 from mailnode.delivery.mailbox_scripts import MailboxScripts
+from mailnode.delivery.plans import prefix_of
 from mailnode.delivery.router import Router
-from mailnode.delivery.routing import RoutingTable
+from mailnode.delivery.script_actions import ScriptActions
 from mailnode.delivery.script_answers import ScriptAnswers
 from mailnode.delivery.script_runner import ScriptRunner
-from mailnode.message.scanner import read_facts
+from mailnode.delivery.server_scripts import ServerScripts
 from mailnode.net.no_reactor import CallingThread, run_now
 from mailnode.store.facades.named_scripts import NamedScripts
 from mailnode.store.facades.queue import Queue
@@ -21,6 +24,7 @@ from mailnode.store.facades.scripts import Scripts
 from mailnode.values.mailbox_event import SCRIPT_ENTRY
 from mailnode.values.scripts import ScriptQuota
 
+HOST = "mail.example.org"
 REQUIRED = [
     "copy",
     "editheader",
@@ -43,32 +47,34 @@ class ScriptedWorld(SharedWorld):
         self.queue = Queue(self.engine, self.store._blobs)
         answers = ScriptAnswers(self.store, self.queue, self.scripts, self.clock)
         self.sieve = ScriptRunner(CallingThread(), self.processes, answers)
+        router = Router(self.directory, self.store)
+        actions = ScriptActions(self.directory, router, Judge(router), self.queue, self.clock, HOST)
+        self.filtering = Filtering(
+            self.scripts, self.sieve, actions, self.directory, self.clock, ServerScripts(), HOST, "1"
+        )
+        delivery = Acceptance(
+            self.store._blobs,
+            self.store,
+            self.queue,
+            CallingThread(),
+            self.processes,
+            self.hints,
+            expires=lambda created, null_sender: created + DAY,
+        )
         self.mailbox_scripts = MailboxScripts(
             self.directory,
             self.store,
             self.named,
             self.scripts,
             self.sieve,
-            EventMail(
-                self.directory,
-                Router(self.directory, self.store),
-                self.queue,
-                self.store._blobs,
-                self,
-                self.hints,
-                RoutingTable(),
-                lambda created, null_sender: created + DAY,
-                "mail.example.org",
-                sending,
-            ),
-            self.scan,
+            actions,
+            self.filtering,
+            delivery,
             self.clock,
-            {},
+            environment(HOST, "1"),
+            sending,
         )
         self.services = replace(self.services, scripts=self.mailbox_scripts, script_server="sieve://mail.example.org")
-
-    async def scan(self, blob):
-        return read_facts(await self.account.blobs().read_staged(blob))
 
     def script(self, source: str, name: str = "s", owner: str = "acc") -> None:
         """Store a script, without making it the active one."""
@@ -94,5 +100,7 @@ class ScriptedWorld(SharedWorld):
         for envelope in run_now(self.queue.envelopes()):
             blob = run_now(self.queue.staged(envelope.blob))
             text = run_now(self.store._blobs.read_staged(blob)).decode()
-            found += [(envelope.reverse_path, one.address, text) for one in envelope.recipients]
+            found += [
+                (envelope.reverse_path, one.address, prefix_of(one).decode() + text) for one in envelope.recipients
+            ]
         return found
