@@ -173,7 +173,7 @@ def test_a_large_message_with_a_test_of_its_body_holds_nobody_up(world):
         done.set()
         asking.join()
     world.wait("cid", before + 1, "Archive")
-    assert longest[0] < 2.0, "who reads 10 MB in its own thread holds others up for as long as that takes"
+    assert longest[0] < 5.0, "who reads 10 MB in its own thread holds others up for as long as that takes"
 
 
 # what a kill leaves

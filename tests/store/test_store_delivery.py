@@ -9,7 +9,7 @@ from mailnode.store.engines.engine import mail_tenancy
 from mailnode.store.facades import maildrop
 from mailnode.store.units import mailbox_tree, messages
 from mailnode.values.flags import FLAGGED, KEYWORD_SHIFT, MAX_KEYWORDS, SEEN
-from mailnode.values.mailbox import DeliveryPlan
+from mailnode.values.mailbox import CopyPlace, DeliveryPlan
 
 
 @pytest.fixture
@@ -454,3 +454,64 @@ def test_a_maildrop_whose_mailbox_is_deleted(ann, loop, make):
         loop.run(drop.retrieve(drop.messages[0]))
     with pytest.raises(Busy):
         loop.run(drop.commit(drop.messages))
+
+
+# places that scripts want
+
+
+def standing(loop, account):
+    """Return how many messages stand in each mailbox that is not empty."""
+    infos = loop.run(account.mailboxes())
+    found = {info.name: len(loop.run(account.open(info.id).snapshot()).uids) for info in infos}
+    return {name: count for name, count in found.items() if count}
+
+
+def test_one_message_stands_in_several_mailboxes(store, ann, loop, make):
+    places = (
+        CopyPlace("INBOX", SEEN, ("work",)),
+        CopyPlace("Archive", FLAGGED, ("play",)),
+        CopyPlace("Nowhere"),
+        CopyPlace("New/Below", create=True),
+        CopyPlace("Nowhere", special_use="\\Junk"),
+    )
+    wanted = plan(ann, places=places)
+    [delivered] = loop.run(store.deliver("e1", [wanted], make(), True))
+    assert (delivered.mailbox_id, delivered.uid) == (1, 1)
+    assert standing(loop, ann) == {"INBOX": 1, "Archive": 1, "New/Below": 1, "Junk": 1}
+    ids = {info.name: info.id for info in loop.run(ann.mailboxes())}
+    message_ids = {loop.run(ann.open(ids[name]).rows([1], ["message_id"]))[0][1] for name in standing(loop, ann)}
+    assert len(message_ids) == 1
+    snapshot = loop.run(ann.open(ids["Archive"]).snapshot())
+    assert snapshot.keywords.flag_names(snapshot.flags[0]) == ("\\Flagged", "play")
+    assert loop.run(ann.usage()).count_used == 4
+    assert "New/Below" in loop.run(ann.subscriptions())
+    assert loop.run(store.deliver("e1", [wanted], make(), True)) == [delivered], "applied once"
+    assert standing(loop, ann) == {"INBOX": 1, "Archive": 1, "New/Below": 1, "Junk": 1}
+
+
+def test_places_go_by_id_then_by_use_then_by_name(store, ann, loop, make):
+    made = loop.run(ann.create("Elsewhere", "\\Archive"))
+    places = (
+        CopyPlace("Trash", mailbox_id=made.id),
+        CopyPlace("Drafts", mailbox_id=999),
+        CopyPlace("Drafts", use="\\Sent"),
+        CopyPlace("Trash", use="\\Important"),
+    )
+    loop.run(store.deliver("e1", [plan(ann, places=places)], make(), False))
+    assert standing(loop, ann) == {"Elsewhere": 1, "Drafts": 1, "Sent": 1, "Trash": 1}
+
+
+def test_a_mailbox_that_may_not_be_made_is_inbox(store, ann, loop, make):
+    have = len(loop.run(ann.mailboxes()))
+    loop.run(store.set_quota("ann", 0, 0, have))
+    loop.run(store.deliver("e1", [plan(ann, places=(CopyPlace("New", create=True),))], make(), False))
+    assert standing(loop, ann) == {"INBOX": 1}
+
+
+def test_a_name_that_only_has_others_below_it_becomes_a_mailbox_for_mail(store, ann, loop, make):
+    made = loop.run(ann.create("Top/Below"))
+    top = next(info.id for info in loop.run(ann.mailboxes()) if info.name == "Top")
+    loop.run(ann.delete(top))
+    assert made.id
+    loop.run(store.deliver("e1", [plan(ann, places=(CopyPlace("Top", create=True),))], make(), False))
+    assert standing(loop, ann) == {"Top": 1}

@@ -16,7 +16,7 @@ from mailnode.delivery.sieve_mail import (
     was_redirected,
 )
 from mailnode.message.headers import field_names, header_end
-from mailnode.sieve.actions import NotifySomebody, RejectMessage, VacationReply
+from mailnode.sieve.actions import KeepMessage, NotifySomebody, RejectMessage, VacationReply
 from mailnode.sieve.checker import compile_script
 from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
 from mailnode.sieve.faults import ScriptRefused, ValueRefused
@@ -35,6 +35,7 @@ from mailnode.sieve.rules import (
     read_rules,
     write_rules,
 )
+from mailnode.sieve.sequence import ScriptToRun, edited, run_sequence
 from mailnode.sieve.writer import write
 from mailnode.values.address import Address
 from tests.fuzz.target import Target, variant
@@ -81,9 +82,16 @@ def commands(data: bytes) -> None:
 
 
 def message(data: bytes) -> None:
-    """Look at a message in every way there is, and change it."""
+    """Look at a message in every way there is, and change it; and have another script change what came of that."""
     bits, content = variant(data)
     _run(REQUIRE.encode() + LOOKS_AT_ALL + CHANGES[bits % len(CHANGES)], content)
+    sources = CHANGES[bits % len(CHANGES)], b'addheader "X-Second" "1"; keep;'
+    scripts = [ScriptToRun("s", "d", compile_script(REQUIRE.encode() + source)) for source in sources]
+    facts = SieveFacts(content, EnvelopeFacts("a@b.test", "c@d.test"), 1_700_000_000)
+    found = outcome(run_sequence(scripts, facts, LIMITS), lambda question: None)
+    kept = found.actions[-1]
+    assert isinstance(kept, KeepMessage)
+    assert found.failed is not None or edited(content, kept.content).startswith(b"X-Second: 1\r\n")
 
 
 def rules(data: bytes) -> None:
