@@ -18,7 +18,7 @@ from mailnode.interfaces.learning import ILearning
 from mailnode.interfaces.policy import IPolicyTally, ITrials
 from mailnode.interfaces.received_reports import IReceivedReports
 from mailnode.interfaces.runtime import IClock, IHints, IThreads
-from mailnode.interfaces.scripts import IScripts
+from mailnode.interfaces.scripts import INamedScripts, IScripts
 from mailnode.interfaces.search import IIndexing
 from mailnode.interfaces.sending import ISentCounts, ISuppressions
 from mailnode.interfaces.store import IBlobs, IBlobWriter, IMailStore, IQueueStore
@@ -333,6 +333,7 @@ class Administration:
     received_reports: IReceivedReports
     filters: ILearning
     scripts: IScripts
+    named_scripts: INamedScripts
     script_quota: Callable[[], ScriptQuota]
     index: IIndexing
     trials: ITrials

@@ -117,7 +117,7 @@ confirm``: ``version``. ``config versions``: ``version``, ``at``, ``how`` (start
 ``size``, ``uidvalidity``, ``uidnext``. ``mailbox acl list``, ``set`` and ``revoke``: ``who``, ``rights`` (letters).
 ``sieve list``, ``put``, ``activate``, ``deactivate`` and ``rename``: ``name``, ``active``, ``size``, ``version``,
 ``changed``. ``sieve versions``: ``version``, ``size``, ``stored``. ``sieve show``: ``account``, ``name``, ``digest`` (SHA-256),
-``source``. ``sieve delete``: ``deleted``.
+``source``. ``sieve delete``: ``deleted``. ``sieve attached``, ``attach`` and ``detach``: ``mailbox`` ("": all others), ``script``.
 ``sieve check``: of each mistake ``line``, ``column``, ``text``. ``sieve test``: ``sender``, ``recipient``, ``steps`` (``line``,
 ``text``), ``actions`` (each with ``action``: keep, fileinto, redirect, discard, reject, vacation, notify, remember), ``words`` (the
 same for a person), ``failure`` ("": none), ``log``, ``header``.

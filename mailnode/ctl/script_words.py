@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from mailnode.admin.attached_scripts import AttachedScript
 from mailnode.admin.scripts import ScriptRecord, ScriptShown
 from mailnode.ctl.display import anything, table
 from mailnode.ctl.given_file import open_file
@@ -15,6 +16,12 @@ from mailnode.ctl.wording import Words
 
 def _scripts(result: list[ScriptRecord]) -> str:
     return table(result, ("name", "active", "size", "version", "changed")) or "no scripts"
+
+
+def _attached(result: list[AttachedScript]) -> str:
+    return (
+        table([{**one, "mailbox": one["mailbox"] or "(all others)"} for one in result], ("mailbox", "script")) or "none"
+    )
 
 
 def _source(result: ScriptShown) -> str:
@@ -49,6 +56,22 @@ SCRIPT_WORDS = {
     ),
     "sieve.activate": Words("Have a script filter the mail of ACCOUNT, and no other one.", _DONE),
     "sieve.deactivate": Words("Have no script filter the mail of ACCOUNT; those that it has stay.", _DONE),
+    "sieve.attached": Words(
+        "List which scripts run on what is done in mailboxes of ACCOUNT over IMAP.", shown(_attached)
+    ),
+    "sieve.attach": Words(
+        """Have a script run in mailboxes of ACCOUNT when messages come into them over IMAP, or flags of theirs are changed.
+
+        A name that is empty has a mailbox run none, whatever holds for all others.
+        """,
+        _DONE,
+        options={"mailbox": "Of one mailbox alone; without it, of all that have none of their own."},
+    ),
+    "sieve.detach": Words(
+        "Take a script away from a mailbox of ACCOUNT.",
+        _DONE,
+        options={"mailbox": "From this one; without it, from all that have none of their own."},
+    ),
     "sieve.rename": Words("Give a script another name; an active one stays active.", _DONE),
     "sieve.delete": Words(
         "Remove a script and all its versions. The active one is not removed.",

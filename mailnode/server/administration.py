@@ -71,6 +71,7 @@ def administration(config: Config) -> Iterator[Administration]:
             stores.received_reports,
             stores.filters,
             stores.scripts,
+            stores.named_scripts,
             config.sieve.quota,
             stores.index,
             TrialsAlone(config, stores),

@@ -195,6 +195,7 @@ class Server:
             self._stores.received_reports,
             self._stores.filters,
             self._stores.scripts,
+            self._stores.named_scripts,
             lambda: self.config.sieve.quota(),
             self._stores.index,
             self._make_trials(runtime),

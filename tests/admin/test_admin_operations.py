@@ -271,6 +271,7 @@ class AllThreeWaysTests(TestCase):
                 opened.received_reports,
                 opened.filters,
                 opened.scripts,
+                opened.named_scripts,
                 opened.script_quota,
                 opened.index,
                 opened.trials,

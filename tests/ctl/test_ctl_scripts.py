@@ -46,6 +46,24 @@ def told(out):
     return [line.split()[:-1] for line in out.splitlines()[1:]]
 
 
+def test_a_script_is_attached_to_mailboxes(tool, sieve):
+    assert sieve("attached") == "none\n"
+    sieve("put", "report", stdin=KEEP)
+    assert sieve("attach", "report", "--mailbox", "Junk") == ""
+    sieve("attach", "report")
+    sieve("attach", "", "--mailbox", "Trash")
+    attached = [("", "report"), ("Junk", "report"), ("Trash", "")]
+    told = json.loads(sieve("attached", "--json"))
+    assert sorted((one["mailbox"], one["script"]) for one in told) == attached
+    assert "(all others)" in sieve("attached")
+    sieve("detach")
+    assert [one["mailbox"] for one in json.loads(sieve("detach", "--mailbox", "Trash", "--json"))] == ["Junk"]
+    code, _, errors = tool("sieve", "attach", ANN, "other")
+    assert code and "other" in errors
+    code, _, errors = tool("sieve", "attach", ANN, "report", "--mailbox", "Nowhere")
+    assert code and "Nowhere: no such mailbox" in errors
+
+
 def test_a_script_is_put_shown_and_changed(sieve, tmp_path):
     assert sieve("list") == "no scripts\n"
     assert sieve("put", "main", stdin=KEEP) == ""

@@ -86,7 +86,7 @@ def test_many_copies_at_once_hold_nobody_up(node):
     with Beside(node, "cid@a.test") as client:
         client.put(*[f"number {number}" for number in range(MANY)])
     with node.wire(last(node), "cid@a.test") as cid, node.wire(last(node), "reports@a.test") as beside:
-        cid.ask('SETMETADATA Archive (/shared/imapsieve/script "mark")')
+        node.ctl("sieve", "attach", "cid@a.test", "mark", "--mailbox", "Archive")
         tag, waits = cid.begin("COPY 1:* Archive"), []
         while cid.silent():
             waits.append(seconds(lambda: beside.ask("NOOP")))
