@@ -3,7 +3,7 @@
 Input is not read while more than ``HIGH_WATER`` octets wait to be handled. One event is handled at a time, and the next
 one only when the transport's buffer is not full: whoever sends commands and reads no answers is not answered, whatever
 his protocol. A session that has much to say at once waits in ``drain()`` itself; one that does not is cut off at
-``MOST_UNSENT``.
+``MOST_UNSENT``. Who sends many events at once gives way to others every ``TURN_SECONDS``.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ HANDSHAKE_SECONDS = 30.0  # for TLS to come up
 BUSY_SECONDS = 1.0  # between looks at a deadline that has passed while an event is handled
 LINGER_SECONDS = 2.0  # for the peer to take them and close its side
 LINGER_OCTETS = 8 * 1024 * 1024  # of input dropped meanwhile
+TURN_SECONDS = 0.001  # for which events of one connection are handled in a row while others wait
 LEAST_OCTETS = 64 * 1024  # of one command that is not complete, in the time of a silence
 
 _log = Logger()
@@ -456,10 +457,13 @@ class Pump(Protocol):
         return False
 
     def _run(self, heard: bool = False) -> None:
-        """Handle events until one waits, or the output is full. :param heard: silence begins anew, even if there is none."""
+        """Handle events until one waits, the output is full, or others have their turn.
+
+        :param heard: silence begins anew, even if there is none."""
         if self._pumping:
             return
         event: object = None
+        began = self._clock.seconds()
         gathering, self._gathering = self._gathering, True
         self._pumping = True
         try:
@@ -470,6 +474,9 @@ class Pump(Protocol):
                 heard = self._busy = True
                 self._deadline = inf
                 self._step(None, self._session.handle(event))
+                if self._clock.seconds() - began >= TURN_SECONDS and self._connection.buffered and not self.full:
+                    self.full = True
+                    self._clock.callLater(0, self._go_on_writing)
         finally:
             self._pumping = False
             self._gathering = gathering

@@ -30,6 +30,7 @@ from mailnode.net.pump import (
     LINGER_OCTETS,
     LINGER_SECONDS,
     MOST_UNSENT,
+    TURN_SECONDS,
     Pump,
 )
 from mailnode.values.wire import NEED_DATA
@@ -223,6 +224,27 @@ def test_the_next_event_waits_for_room_whatever_the_session_does() -> None:
     assert connected.heard() == b"hello\nfull!\n"
     connected.pump.resumeProducing()
     assert connected.heard() == b"b!\nc!\n"
+
+
+def test_who_sends_many_events_at_once_gives_way_to_others() -> None:
+    connected = Connected()
+    handle = connected.session.handle
+
+    async def take_time(event: bytes) -> None:
+        await handle(event)
+        connected.clock.rightNow += TURN_SECONDS * 0.6  # type: ignore[attr-defined]
+
+    connected.session.handle = take_time  # type: ignore[method-assign]
+    connected.pump.dataReceived(b"a\nb\nc\nd\ne\n")
+    assert connected.heard() == b"hello\na!\nb!\n"
+    connected.pump.dataReceived(b"f\n")
+    connected.pump.readConnectionLost()
+    assert connected.heard() == b"" and not connected.transport.disconnecting
+    others: list[bytes] = []
+    connected.clock.callLater(0, lambda: others.append(connected.heard()))
+    connected.clock.advance(0)
+    assert others == [b"c!\nd!\n"]
+    assert connected.heard() == b"e!\nf!\n" and connected.transport.disconnecting
 
 
 def test_input_stops_while_the_output_is_full() -> None:
