@@ -42,6 +42,10 @@ class NoSuchScript(DomainError):
     """The account has no filter script of this name, or not that version of it any more."""
 
 
+class ScriptChanged(DomainError):
+    """Somebody else has changed the script meanwhile."""
+
+
 class ScriptActive(InUse):
     """A filter script cannot be deleted while it is the active one (RFC 5804 2.10)."""
 

@@ -96,6 +96,10 @@ _WORDS: dict[type[DomainError], tuple[Reason, str]] = {
         Reason.CONFLICT,
         "the script is the active one: activate another one, or deactivate it, first",
     ),
+    errors.ScriptChanged: (
+        Reason.CONFLICT,
+        "somebody else has changed it at the same moment, and nothing of this was stored: try again",
+    ),
     errors.BadScriptName: (Reason.WRONG_VALUE, "not a name of a script"),
     errors.ScriptQuotaReached: (Reason.FAILED, "the account may not keep this script"),
     errors.AlreadyExists: (Reason.CONFLICT, "exists already"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TypedDict
 
@@ -67,7 +67,7 @@ class RulesRecord(TypedDict):
 async def filter_list(admin: Administration, account: str) -> RulesRecord:
     """List the rules of an account, and what is answered while its owner is away."""
     found = await find_account(admin, account)
-    return await _told(admin, found, await _rules(admin, found))
+    return await _told(admin, found, (await _rules(admin, found)).rules)
 
 
 @operation("filter.add", changes=True)
@@ -90,9 +90,9 @@ async def filter_add(
     rule = _made(name, when, any_of, folder, flags, forward, no_copy, delete, stop)
     found = await find_account(admin, account)
     before = await _rules(admin, found)
-    rules = list(before.rules)
+    rules = list(before.rules.rules)
     rules.insert(position - 1 if position else len(rules), rule)
-    return await _kept(admin, found, before, replace(before, rules=tuple(rules)), activate)
+    return await _kept(admin, found, before, replace(before.rules, rules=tuple(rules)), activate)
 
 
 @operation("filter.change", changes=True)
@@ -115,9 +115,9 @@ async def filter_change(
     rule = _made(new_name or name, when, any_of, folder, flags, forward, no_copy, delete, stop)
     found = await find_account(admin, account)
     before = await _rules(admin, found)
-    rules = list(before.rules)
-    rules[_place(before, name)] = rule
-    return await _kept(admin, found, before, replace(before, rules=tuple(rules)), activate)
+    rules = list(before.rules.rules)
+    rules[_place(before.rules, name)] = rule
+    return await _kept(admin, found, before, replace(before.rules, rules=tuple(rules)), activate)
 
 
 @operation("filter.remove", changes=True)
@@ -125,9 +125,9 @@ async def filter_remove(admin: Administration, account: str, name: str) -> Rules
     """Remove a rule. The script as it was stays as a version."""
     found = await find_account(admin, account)
     before = await _rules(admin, found)
-    rules = list(before.rules)
-    del rules[_place(before, name)]
-    return await _kept(admin, found, before, replace(before, rules=tuple(rules)), activate=False)
+    rules = list(before.rules.rules)
+    del rules[_place(before.rules, name)]
+    return await _kept(admin, found, before, replace(before.rules, rules=tuple(rules)), activate=False)
 
 
 @operation("filter.move", changes=True)
@@ -135,10 +135,10 @@ async def filter_move(admin: Administration, account: str, name: str, position: 
     """Move a rule to another place, counted from 1: the first rules are asked first."""
     found = await find_account(admin, account)
     before = await _rules(admin, found)
-    rules = list(before.rules)
-    rule = rules.pop(_place(before, name))
+    rules = list(before.rules.rules)
+    rule = rules.pop(_place(before.rules, name))
     rules.insert(max(position - 1, 0), rule)
-    return await _kept(admin, found, before, replace(before, rules=tuple(rules)), activate=False)
+    return await _kept(admin, found, before, replace(before.rules, rules=tuple(rules)), activate=False)
 
 
 @operation("filter.vacation", changes=True)
@@ -159,7 +159,7 @@ async def filter_vacation(
     away = None if off else AwayNotice(text.replace("\r\n", "\n"), subject, days, _day(first), _day(last))
     found = await find_account(admin, account)
     before = await _rules(admin, found)
-    return await _kept(admin, found, before, replace(before, away=away), activate)
+    return await _kept(admin, found, before, replace(before.rules, away=away), activate)
 
 
 def _made(
@@ -194,14 +194,22 @@ def _place(rules: MailRules, name: str) -> int:
     raise OperationFailed(Reason.NOT_FOUND, f"{name}: no such rule")
 
 
-async def _rules(admin: Administration, account: Account) -> MailRules:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Rules as they are kept. ``digest``: of their script, "" when there is none."""
+
+    rules: MailRules
+    digest: str
+
+
+async def _rules(admin: Administration, account: Account) -> _Kept:
     """:raises OperationFailed: the script says what rules do not."""
     try:
         script = await admin.scripts.read(account.id, SCRIPT)
     except NoSuchScript:
-        return MailRules()
+        return _Kept(MailRules(), "")
     try:
-        return await admin.threads.run("cpu", read_rules, script.source)
+        return _Kept(await admin.threads.run("cpu", read_rules, script.source), script.digest)
     except ChangedByHand as changed:
         text = (
             f"{account.address}: the script {SCRIPT} was changed by hand at line {changed.line}, to what rules cannot say, and"
@@ -211,12 +219,12 @@ async def _rules(admin: Administration, account: Account) -> MailRules:
 
 
 async def _kept(
-    admin: Administration, account: Account, before: MailRules, rules: MailRules, activate: bool
+    admin: Administration, account: Account, before: _Kept, rules: MailRules, activate: bool
 ) -> RulesRecord:
-    """Store rules as a script. :raises RulesRefused: they cannot be."""
+    """Store rules as a script. :raises RulesRefused: they cannot be. :raises ScriptChanged: others are kept meanwhile."""
     source = await admin.threads.run("cpu", write_rules, rules)
-    await admin.scripts.put(account.id, SCRIPT, source, admin.script_quota())
-    if activate or (before == MailRules() and await admin.scripts.active(account.id) is None):
+    await admin.scripts.put(account.id, SCRIPT, source, admin.script_quota(), before.digest)
+    if activate or (before.rules == MailRules() and await admin.scripts.active(account.id) is None):
         await admin.scripts.activate(account.id, SCRIPT)
     return await _told(admin, account, rules)
 

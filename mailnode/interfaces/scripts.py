@@ -27,9 +27,15 @@ class IScripts(Interface):
         """Find out whether a script of so many octets could be stored now (HAVESPACE). :raises ScriptQuotaReached:
         :raises BadScriptName:"""
 
-    async def put(account_id: str, name: str, source: bytes, quota: ScriptQuota) -> ScriptInfo:
+    async def put(
+        account_id: str, name: str, source: bytes, quota: ScriptQuota, instead_of: str | None = None
+    ) -> ScriptInfo:
         """Store a script, or a further version of it; the same source again is no new version. An active one stays active. The
-        source is not compiled here: who stores has done so. :raises ScriptQuotaReached: :raises BadScriptName:"""
+        source is not compiled here: who stores has done so.
+
+        :param instead_of: the digest of what must be there until then, "" for nothing; None: whatever is.
+        :raises ScriptQuotaReached: :raises BadScriptName: :raises ScriptChanged: something else is there.
+        """
 
     async def activate(account_id: str, name: str) -> None:
         """Make a script the only active one; "": none is. :raises NoSuchScript:"""

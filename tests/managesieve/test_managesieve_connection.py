@@ -206,7 +206,7 @@ def test_what_comes_before_the_login_is_short():
     ]
 
 
-@pytest.mark.parametrize("begins", [b"CHECKSCRIPT ", b'PUTSCRIPT "a" '])
+@pytest.mark.parametrize("begins", [b"CHECKSCRIPT ", b'PUTSCRIPT "a" ', b"PUTSCRIPT {1+}\r\na "])
 def test_a_script_has_a_megabyte_at_most(begins):
     script = b"#" * MAX_SCRIPT
     assert events([begins + literal(script) + b"\r\n"])[0].script == script
@@ -237,6 +237,8 @@ def test_where_nobody_knows_what_follows_the_connection_ends():
     assert "plus" in lost(b"NONE {5}\r\n").reason
     assert lost(b"CHECKSCRIPT {%d+}\r\n" % (MAX_REFUSED + 1)).code == "QUOTA/MAXSIZE"
     assert lost(b"CHECKSCRIPT {99999999999999999999+}\r\n").code == "QUOTA/MAXSIZE"
+    assert lost(b"CHECKSCRIPT {" + b"9" * 10_000 + b"+}\r\n").code == "QUOTA/MAXSIZE"
+    assert lost(b"CHECKSCRIPT {" + b"0" * 30 + b"5+}\r\n").code == "QUOTA/MAXSIZE"
     assert lost(b"N" * MAX_LINE).reason == "line too long"
     assert lost(b"N" * (MAX_LINE - 1) + b"\r\n").reason == "line too long"
     assert reason(b"N" * (MAX_LINE - 2) + b"\r\n") == "unknown command"

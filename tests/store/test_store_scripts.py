@@ -12,6 +12,7 @@ from mailnode.errors import (
     NoSuchAccount,
     NoSuchScript,
     ScriptActive,
+    ScriptChanged,
     ScriptQuotaReached,
     StoreDamaged,
     StoreUnavailable,
@@ -85,6 +86,22 @@ def test_a_script_is_kept_with_its_versions(scripts, loop, clock):
     ]
     with pytest.raises(NoSuchScript):
         loop.run(scripts.read("ann", "main", 3))
+
+
+def test_what_somebody_else_has_changed_meanwhile_is_not_written_over(scripts, loop):
+    first = loop.run(scripts.put("ann", "main", b"keep;", QUOTA, "")).version
+    seen = loop.run(scripts.read("ann", "main")).digest
+    with pytest.raises(ScriptChanged):
+        loop.run(scripts.put("ann", "main", b"discard;", QUOTA, ""))
+    loop.run(scripts.put("ann", "main", b"stop;", QUOTA, seen))
+    loop.run(scripts.put("ann", "main", b"stop;", QUOTA, seen))  # a unit may run twice
+    with pytest.raises(ScriptChanged):
+        loop.run(scripts.put("ann", "main", b"discard;", QUOTA, seen))
+    with pytest.raises(ScriptChanged):
+        loop.run(scripts.put("ann", "none", b"discard;", QUOTA, seen))
+    assert loop.run(scripts.read("ann", "main")).source == b"stop;"
+    assert [one.version for one in loop.run(scripts.versions("ann", "main"))] == [first + 1, first]
+    assert names(scripts, loop) == ["main"]
 
 
 def test_the_last_versions_stay(scripts, loop):

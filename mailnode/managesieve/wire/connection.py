@@ -28,13 +28,13 @@ from mailnode.managesieve.wire.grammar import (
 from mailnode.managesieve.wire.responses import ManageReply
 from mailnode.values.wire import NEED_DATA, PAUSED, Signal
 
-MAX_SCRIPT = 1024 * 1024  # octets that a command with a script may have in literals; the language takes no more
-MAX_TEXT = 16 * 1024  # the same of any other command
+MAX_SCRIPT = 1024 * 1024  # octets of a script; the language takes no more
+MAX_TEXT = 16 * 1024  # octets that a command may have in literals, besides a script
 MAX_REFUSED = 8 * 1024 * 1024  # octets of one command that are read though it is refused
 WITH_SCRIPT = (b"PUTSCRIPT", b"CHECKSCRIPT")
 
-_MARK = re.compile(rb"\{([0-9]{1,20})(\+?)\}\Z")
-_LONGEST_MARK = 24  # octets
+_MARK = re.compile(rb"\{([0-9]+)(\+?)\}\Z")
+_MOST_DIGITS = 20  # of a number of octets
 
 _TOO_LONG = BadManageCommand("line too long", lost=True)
 _NO_PLUS = BadManageCommand("a literal begins with its octets and a plus, as in {10+}", lost=True)
@@ -140,7 +140,7 @@ class ManageSieveConnection:
 
     def _take_line(self, line: bytes) -> Event | None:
         """Take a line; return what the command comes to, None where a literal follows."""
-        mark = _MARK.search(line, max(0, len(line) - _LONGEST_MARK))
+        mark = _MARK.search(line, max(0, line.rfind(b"{")))
         if self._refused is not None:
             self._forgotten += len(line) + 2
         else:
@@ -149,6 +149,8 @@ class ManageSieveConnection:
             return self._complete()
         if not mark[2]:
             return _NO_PLUS
+        if len(mark[1]) > _MOST_DIGITS:
+            return _ENDLESS
         self._announced(int(mark[1]))
         return _ENDLESS if self._forgotten > MAX_REFUSED else None
 
@@ -160,11 +162,11 @@ class ManageSieveConnection:
             refused = None if self._in_sasl else not_now(verb, self.state)
             if refused is not None:
                 self._refuse(refused)
-            self._room = MAX_SCRIPT if verb in WITH_SCRIPT else MAX_TEXT
+            self._room = MAX_TEXT + MAX_SCRIPT if verb in WITH_SCRIPT else MAX_TEXT
         if self._refused is None and len(self._parts) > 2 * MAX_STRINGS:
             self._refuse(_TOO_MANY)
-        elif self._refused is None and size > self._room:
-            self._refuse(BadManageCommand(f"more than {self._room} octets", "QUOTA/MAXSIZE"))
+        elif self._refused is None and size > (most := min(self._room, MAX_SCRIPT)):
+            self._refuse(BadManageCommand(f"more than {most} octets", "QUOTA/MAXSIZE"))
         if self._refused is not None:
             self._forgotten += size
         else:

@@ -56,10 +56,14 @@ class Scripts:
         """See :class:`IScripts`."""
         await self._read(script_rows.check_room, account_id, script_name(name), size, quota)
 
-    async def put(self, account_id: str, name: str, source: bytes, quota: ScriptQuota) -> ScriptInfo:
+    async def put(
+        self, account_id: str, name: str, source: bytes, quota: ScriptQuota, instead_of: str | None = None
+    ) -> ScriptInfo:
         """See :class:`IScripts`."""
         digest, now = hashlib.sha256(source).hexdigest(), int(self._clock.seconds() * 1_000_000)
-        return await self._change(script_rows.put, account_id, script_name(name), source, digest, quota, now)
+        return await self._change(
+            script_rows.put, account_id, script_name(name), source, digest, quota, now, instead_of
+        )
 
     async def activate(self, account_id: str, name: str) -> None:
         """See :class:`IScripts`."""

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from mailnode.errors import AlreadyExists, NoSuchAccount, NoSuchScript, ScriptActive, ScriptQuotaReached, StoreDamaged
+from mailnode.errors import (
+    AlreadyExists,
+    NoSuchAccount,
+    NoSuchScript,
+    ScriptActive,
+    ScriptChanged,
+    ScriptQuotaReached,
+    StoreDamaged,
+)
 from mailnode.store.engines.engine import Transaction, growing, of_account
 from mailnode.store.units.accounts import touch, untouch
 from mailnode.values.scripts import VERSIONS, ScriptInfo, ScriptQuota, ScriptVersion, StoredScript
@@ -83,7 +91,14 @@ def check_room(tx: Transaction, account_id: str, name: str, size: int, quota: Sc
 @growing
 @of_account
 def put(
-    tx: Transaction, account_id: str, name: str, source: bytes, digest: str, quota: ScriptQuota, now: int
+    tx: Transaction,
+    account_id: str,
+    name: str,
+    source: bytes,
+    digest: str,
+    quota: ScriptQuota,
+    now: int,
+    instead_of: str | None,
 ) -> ScriptInfo:
     """See IScripts. :param now: UTC microseconds."""
     _hold(tx, account_id)
@@ -94,6 +109,8 @@ def put(
     version, stored, before = known[0] if known else (0, 0, "")
     if before == digest:
         return ScriptInfo(name, len(source), is_active, version, stored / 1_000_000)
+    if instead_of is not None and before != instead_of:
+        raise ScriptChanged(name)
     check_room(tx, account_id, name, len(source), quota)
     tx.execute(
         "INSERT INTO script (account_id, name, version, size, digest, stored, source) VALUES (?, ?, ?, ?, ?, ?, ?)",
