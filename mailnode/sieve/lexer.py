@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mailnode.sieve.faults import ScriptMistake, ScriptRefused
-from mailnode.sieve.limits import MAX_NUMBER, MAX_SCRIPT, MAX_STRING
+from mailnode.sieve.limits import MAX_NUMBER, MAX_SCRIPT, MAX_STRING, MAX_WORD
 
 IDENTIFIER, TAG, NUMBER, STRING, MARK, END = "identifier", "tag", "number", "string", "mark", "end"
 
@@ -96,6 +96,8 @@ class _Tokens:
             elif kind == "multiline":
                 kind, (value, position) = STRING, self._multiline(start, position)
             elif kind != MARK:
+                if position - start > MAX_WORD:
+                    raise self._refused(start, f"a name has at most {MAX_WORD} characters")
                 value = found[0].lstrip(":").lower()
             yield SieveToken(kind, value, *self._place(start))
         yield SieveToken(END, "", *self._place(len(text)))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 MAX_SCRIPT = 1024 * 1024  # octets
 MAX_NESTING = 32  # blocks and tests within each other; RFC 5228 8.2 has no bound, 2.10 asks for 15
 MAX_NODES = 20_000  # commands and tests of one script
+MAX_WORD = 100  # characters of the name of a command, a test or a tag, each of which is told of in mistakes
 MAX_STRING = 256 * 1024  # characters of one string, written or made
 MAX_MISTAKES = 20  # that are told of one script
 MAX_NUMBER = 2**63 - 1

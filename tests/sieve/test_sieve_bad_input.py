@@ -39,6 +39,8 @@ def failed(script, message=MESSAGE, **facts):
             "if " + "not\n" * 10_000,
             f"{MAX_NESTING + 1}:1 blocks and tests stand in each other more than {MAX_NESTING} deep",
         ),
+        ("keep;\n" + "a" * 1_000_000, "2:1 a name has at most 100 characters"),
+        ("keep :" + "a" * 101 + ";", "1:6 a name has at most 100 characters"),
         ("/* " * 100_000, "1:1 this comment has no end: */ is missing"),
         ('keep;\n redirect "' + "x" * 300_000, '2:11 this string has no end: " is missing'),
         (b"keep;\n" + b'# a\r\n redirect "\xff";', "3:12 what stands here is not UTF-8"),
