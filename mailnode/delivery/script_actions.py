@@ -176,9 +176,10 @@ class ScriptActions:
             if about.over_quota:
                 route = replace(route, over_quota=(about.account_id,))
             address = about.recipient.address
-            envelope = self._of_the_same(about, about.recipient, about.envelope.options, bare=True)
+            changed = edited(about.message, content)
+            envelope = self._of_the_same(about, about.recipient, about.envelope.options, changed)
             judgement = Judgement((address,), {address: route}, accounts={about.account_id: tuple(places)})
-            done.mail.append(ScriptMail(envelope, judgement, edited(about.message, content)))
+            done.mail.append(ScriptMail(envelope, judgement, changed))
 
     # sending on
 
@@ -229,7 +230,7 @@ class ScriptActions:
         own = about.envelope.options
         mail_options = replace(own, ret=ret or own.ret)
         recipient = Recipient(about.address, options)
-        envelope = self._of_the_same(about, recipient, mail_options, bare=changed is not None)
+        envelope = self._of_the_same(about, recipient, mail_options, changed)
         plan = RecipientPlan(redirects=tuple(targets), discard=True, prefix=redirect_field(about.address))
         if changed is None:
             plan = replace(plan, prefix=plan.prefix + about.plan.prefix)
@@ -351,7 +352,8 @@ class ScriptActions:
             routes[about.address] = Resolved(True, ((about.account_id, about.came_for),))
             accounts[about.account_id] = (_filed_copy(about, copy),)
         origin = Origin(about.envelope.origin.session, "local")
-        envelope = Envelope(envelope_id, sender, tuple(recipients), origin, self._clock.seconds(), options)
+        held = about.envelope.held  # what an operator is to look at has no answers before
+        envelope = Envelope(envelope_id, sender, tuple(recipients), origin, self._clock.seconds(), options, held=held)
         content = await self._signature(about, envelope_id, content) + content
         done.mail.append(ScriptMail(envelope, Judgement(tuple(routes), routes, accounts=accounts), content, once))
 
@@ -378,9 +380,14 @@ class ScriptActions:
         envelope_id = new_id(now)
         return envelope_id, NewMail(message_id(envelope_id, self._hostname), now, self._hostname)
 
-    def _of_the_same(self, about: AccountMail, recipient: Recipient, options: MailOptions, *, bare: bool) -> Envelope:
-        """Return another envelope for a message. :param bare: all that stands on top of it is in its content."""
-        trace = b"" if bare else about.envelope.trace
+    def _of_the_same(
+        self, about: AccountMail, recipient: Recipient, options: MailOptions, changed: bytes | None
+    ) -> Envelope:
+        """Return another envelope for a message. :param changed: as a script made it, with what stands on top; None: as it is."""
+        trace = about.envelope.trace
+        if changed is not None:
+            trace, utf8 = b"", options.smtputf8 or not _header(changed).isascii()
+            options = replace(options, body="7BIT" if changed.isascii() else "8BITMIME", smtputf8=utf8)
         return replace(
             about.envelope,
             id=new_id(self._clock.seconds()),

@@ -317,6 +317,24 @@ def test_an_edited_message_is_sent_on_as_it_was_edited(world):
     assert sent.content.count(b"X-Top: 1\r\n") == 1
 
 
+def test_what_a_script_made_eight_bit_is_sent_as_that(world):
+    world.script(
+        "ann", 'require ["replace", "mime"]; replace :subject "x" "gr\u00fc\u00dfe"; redirect "x@far.example";'
+    )
+    world.send(ANN)
+    [envelope] = run_now(world.queue.envelopes())
+    content = run_now(world.queue.read(envelope.blob))
+    assert envelope.options.body == ("7BIT" if content.isascii() else "8BITMIME")
+    assert not content.isascii()
+
+
+def test_what_a_held_message_has_sent_is_held_too(world):
+    world.script("ann", VACATION)
+    world.send(ANN, held=True)
+    assert [one.held for one in run_now(world.queue.envelopes())] == [True, True]
+    assert world.counts("ann") == {}
+
+
 def test_notices_that_a_redirect_asks_for(world):
     world.script("ann", 'require "redirect-dsn"; redirect :notify "SUCCESS,FAILURE" :ret "HDRS" "x@far.example";')
     world.send(ANN)
