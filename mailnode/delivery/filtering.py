@@ -238,12 +238,19 @@ class Filtering:
         if done.refusal is not None:
             work.refused[copy.recipient.address] = done.refusal
         for one in done.mail:
-            stored = message.stored if one.content is None else one.content
-            sent = _OnItsWay(one.envelope, stored, one.content, (*message.through, copy.account_id))
-            work.mail.append(
-                ScriptMail(one.envelope, await self._came(work, sent, one.judgement), one.content, one.once)
-            )
+            if one.once is None or not _is_sent_for(work.mail, one.once):
+                await self._send(work, message, copy.account_id, one)
         return done.places
+
+    async def _send(self, work: _Work, message: _OnItsWay, account_id: str, mail: ScriptMail) -> None:
+        """Send what a script of an account says; what scripts of others make of it goes only if it does itself."""
+        stored = message.stored if mail.content is None else mail.content
+        sent = _OnItsWay(mail.envelope, stored, mail.content, (*message.through, account_id))
+        before = len(work.mail)
+        judgement = await self._came(work, sent, mail.judgement)
+        if mail.once is not None:
+            work.mail[before:] = [replace(one, once=one.once or mail.once) for one in work.mail[before:]]
+        work.mail.append(replace(mail, judgement=judgement))
 
     async def _told(self, about: AccountMail, failed: FailedScript) -> ScriptMail | None:
         """Return what the owner hears of a script that failed; nothing of one of the server's."""
@@ -326,6 +333,11 @@ def _copies(recipients: Sequence[Recipient], judgement: Judgement) -> Iterator[_
             for route, plan in reached(recipient.address):
                 for account_id, came_for in route.local:
                     yield _Copy(account_id, came_for, recipient, route, plan, led)
+
+
+def _is_sent_for(mail: Sequence[ScriptMail], once: ScriptMemory) -> bool:
+    """Whether some of it is for the same that may be sent once: the account has the message in two ways."""
+    return any(one.once is not None and one.once[:3] == once[:3] for one in mail)
 
 
 def _address(copy: _Copy) -> Address:

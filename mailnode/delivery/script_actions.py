@@ -66,6 +66,7 @@ MAX_RETURNED = 64 * 1024  # octets of a message up to which a refusal returns it
 TOLD_SECONDS = 366 * 86_400.0  # for which a script's owner is not told again that it fails
 
 _log = EventLog()
+_KEPT = KeepMessage | FileMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,9 +148,11 @@ class ScriptActions:
         actions = list(outcome.actions)
         if not await self._redirect(about, [one for one in actions if isinstance(one, RedirectMessage)], done, actions):
             actions.append(KeepMessage(implicit=True))
+        # In the session a message is refused that nobody has.
+        in_session = may_refuse and not done.mail and not any(isinstance(one, _KEPT) for one in actions)
         for action in actions:
             if isinstance(action, RejectMessage):
-                await self._refuse(about, action, done, may_refuse and not done.mail)
+                await self._refuse(about, action, done, in_session)
             elif isinstance(action, VacationReply):
                 await self._answer(about, action, done)
             elif isinstance(action, NotifySomebody):
@@ -157,7 +160,7 @@ class ScriptActions:
             elif isinstance(action, RememberDuplicate):
                 key, until = key_of(action.handle, action.id), self._clock.seconds() + action.seconds
                 done.remembered.append(ScriptMemory(about.account_id, SEEN, key, until))
-        self._file(about, [one for one in actions if isinstance(one, KeepMessage | FileMessage)], done)
+        self._file(about, [one for one in actions if isinstance(one, _KEPT)], done)
         return done
 
     # copies here
@@ -193,7 +196,7 @@ class ScriptActions:
         """Send the message on; False when something of it leads nowhere, and the message is filed nowhere else."""
         if not redirects:
             return True
-        filed = any(isinstance(one, KeepMessage | FileMessage) for one in others)
+        filed = any(isinstance(one, _KEPT) for one in others)
         lost = False
         # Who logs in and sends a message once more is no server that sends it round.
         if not about.envelope.origin.account_id and was_redirected(about.header, about.address):

@@ -108,6 +108,9 @@ class EndOfData:
             transaction.refusals |= refusals
         taken = tuple(one for one in envelope.recipients if one.address not in refusals)
         if not taken:
+            if not filtered.is_plain:  # somebody is told of what is refused
+                nobody = replace(filtered, judgement=filtered.judgement._replace(recipients=()))
+                await self._service.delivery.accept_filtered(replace(envelope, recipients=()), nobody, None, None)
             raise next(iter(refusals.values()))
         kept = filtered.judgement._replace(recipients=tuple(one.address for one in taken))
         envelope = replace(envelope, recipients=taken)

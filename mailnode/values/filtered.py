@@ -15,7 +15,7 @@ from mailnode.values.smtp_reply import Reply
 @dataclass(frozen=True, slots=True)
 class ScriptMail:
     """One envelope that is sent, or filed, because of a script. ``content``: its message; None: that which came, as it came.
-    ``once``: see :class:`mailnode.values.queue.GuardedEnvelope`."""
+    ``once``: see :class:`mailnode.values.queue.GuardedEnvelope`; what comes of such mail at other accounts has it too."""
 
     envelope: Envelope
     judgement: Judgement

@@ -422,6 +422,23 @@ def test_of_several_recipients_each_hears_for_itself_over_lmtp(world):
     assert [str(one) for one in filtered.refused] == [ANN]
 
 
+def test_somebody_hears_of_what_is_refused(world):
+    for said in ('notify "mailto:x@far.example"; reject "no";', 'reject "no"; notify "mailto:x@far.example";'):
+        world.script("ann", f'require ["enotify", "reject"]; {said}')
+        filtered = world.filtered(world.envelope(ANN))
+        assert len(filtered.refused) == len(filtered.mail) == 1
+
+
+@pytest.mark.parametrize("before", ['fileinto :copy "Archive";', 'redirect :copy "x@far.example";'])
+def test_what_somebody_has_is_not_refused_in_the_session(world, before):
+    first = server_script(f'require ["fileinto", "copy"]; {before}')
+    world.server.use(ServerScriptSet(everywhere=((first,), ())))
+    world.script("ann", 'require "reject"; reject "no";')
+    filtered = world.send(ANN, each=True)
+    assert not filtered.refused
+    assert len(world.outgoing()) + len(world.counts("ann")) == 2, "the copy, and word to the sender"
+
+
 @pytest.mark.parametrize(
     ("command", "kind"), [("reject", b"disposition-notification"), ("ereject", b"delivery-status")]
 )
@@ -508,6 +525,28 @@ def test_of_two_messages_at_once_one_is_answered(world):
         facts = run_now(world.delivery.scan(blob))
         run_now(world.delivery.accept_filtered(envelope, found, blob, facts))
     world.deliver()
+    assert world.counts("ann") == {"INBOX": 2}
+    assert len(world.outgoing()) == 1
+
+
+@pytest.mark.parametrize("script", ['redirect :copy "x@far.example";', 'redirect "x@far.example";'])
+def test_what_others_make_of_an_answer_goes_out_as_often_as_the_answer(world, script):
+    world.script("ann", VACATION)
+    world.script("bea", f'require "copy"; {script}')
+    content = CONTENT.replace(b"bob@there", b"bea@here")
+    envelopes = [world.envelope(ANN, sender=BEA) for _ in range(3)]
+    for envelope, found in [(one, world.filtered(one, content)) for one in envelopes]:
+        assert found.mail
+        blob = run_now(world.blobs.put(content))
+        run_now(world.delivery.accept_filtered(envelope, found, blob, run_now(world.delivery.scan(blob))))
+    assert len(world.outgoing()) == 1
+    assert not world.filtered(world.envelope(ANN, sender=BEA), content).mail
+
+
+def test_an_account_that_has_a_message_in_two_ways_answers_it_once(world):
+    world.script("ann", VACATION)
+    world.script("bea", f'require "editheader"; addheader "X-New" "1"; redirect "{ANN}";')
+    world.send(ANN, BEA)
     assert world.counts("ann") == {"INBOX": 2}
     assert len(world.outgoing()) == 1
 

@@ -68,6 +68,20 @@ def test_a_refusal_of_the_only_recipient_is_the_reply() -> None:
     assert world.delivery.writers[0].aborted
 
 
+@pytest.mark.parametrize("kind", ["smtp", "lmtp"])
+def test_what_goes_with_a_refusal_goes_out(kind: str) -> None:
+    mail = (ScriptMail(Envelope("e2", None, (), Origin("s", "local"), 0.0), Judgement((), {}), b"other"),)
+    decided = Decided(refused={ALICE: REFUSAL}, mail=mail)
+    world, client = sent(decided, kind)
+    assert client.say(MESSAGE).splitlines()[-1] == "550 5.7.1 nor tomorrow"
+    [(envelope, filtered, blob)] = world.delivery.filtered
+    assert (envelope.recipients, filtered.judgement.recipients, blob) == ((), (), None)
+    assert filtered.mail == mail
+    world.delivery.fails["accept"] = StoreUnavailable()
+    client.say("MAIL FROM:<a@x.test>\nRCPT TO:<alice@us.test>\nDATA\n")
+    assert client.codes(MESSAGE) == ["451"]
+
+
 def test_over_lmtp_each_hears_its_own() -> None:
     decided = Decided(refused={ALICE: REFUSAL})
     world, client = sent(decided, "lmtp", "alice@us.test", "bob@us.test")

@@ -46,6 +46,14 @@ def test_of_two_at_once_one_is_sent(queue, post, loop):
     assert len(ids(queue, loop)) == 1
 
 
+def test_what_goes_only_with_another_stays_with_it(queue, post, loop):
+    for first, second in (("e1", "e2"), ("f1", "f2")):
+        loop.run(
+            queue.enqueue_together(together(post, (first, ["a.example"], ANSWER), (second, ["b.example"], ANSWER)))
+        )
+        assert ids(queue, loop) == ["e1", "e2"]
+
+
 def test_the_same_once_more_is_the_same(queue, post, loop):
     step = together(post, ("e1", ["a.example"], None), ("e2", ["a.example"], ANSWER))
     loop.run(queue.enqueue_together(step))

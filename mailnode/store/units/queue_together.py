@@ -43,14 +43,15 @@ def publish_together(tx: Transaction, shard: int, together: EnqueuedTogether) ->
 
 def _left_out(tx: Transaction, shard: int, together: EnqueuedTogether) -> frozenset[str]:
     """Remember what envelopes are sent for at most once; return the ids of those for which it is remembered already."""
-    left = set()
-    for one in together.envelopes:
-        if one.once is not None and not tx.execute(
+    are_known: dict[ScriptMemory, bool] = {}
+    for once in dict.fromkeys([one.once for one in together.envelopes if one.once is not None]):
+        are_known[once] = not tx.execute(
             f"INSERT INTO {_INTO} VALUES (?, ?, ?, ?, ?){_ON_CONFLICT} WHERE remembered.until <= ? RETURNING until",
-            (shard, *one.once, together.now),
-        ):
-            left.add(one.submission.envelope.id)
-    return frozenset(left)
+            (shard, *once, together.now),
+        )
+    return frozenset(
+        [one.submission.envelope.id for one in together.envelopes if one.once is not None and are_known[one.once]]
+    )
 
 
 def _remember(tx: Transaction, shard: int, remembered: Sequence[ScriptMemory]) -> None:
