@@ -1,4 +1,4 @@
-"""``mailnode import mailnode``: mail of an account in a backup, brought beside what an account has."""
+"""``mailnode import mailnode``: mail and filter scripts of an account in a backup, brought beside what an account has."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mailnode.values.address import parse_address
 from mailnode.values.backed_up import BackedUpMessage
 from mailnode.values.flags import KeywordTable
 from mailnode.values.mailbox_name import INBOX
+from mailnode.values.scripts import BackedUpScript
 
 ROWS = 256  # messages that are read by one unit
 
@@ -27,8 +28,10 @@ class BackupImported(TypedDict):
     present: int  # of these, that stand in their mailbox
     brought: int
     flags_added: int  # messages that were here and got flags
-    damaged: int  # that the backup does not have as they were
+    damaged: int  # messages and scripts that the backup does not have as they were
     subscribed: int  # mailboxes that the account is subscribed to since
+    scripts: list[str]  # the names of filter scripts that were brought
+    active_script: str  # which of them filters its mail since; "": none
 
 
 class _MessageThere(NamedTuple):
@@ -42,7 +45,7 @@ class _MessageThere(NamedTuple):
 async def import_mailnode(
     admin: Administration, directory: str, account: str, target: str, backup: str = ""
 ) -> BackupImported:
-    """Bring the mail that ACCOUNT had when a backup was made to the account TARGET: what does not stand in its mailbox there."""
+    """Bring the mail and the filter scripts that ACCOUNT had when a backup was made to the account TARGET: what is not there."""
     with about(target):
         owner = await find_account(admin, target)
     kept = admin.open_backup(directory, backup)
@@ -57,6 +60,8 @@ async def import_mailnode(
         "flags_added": 0,
         "damaged": 0,
         "subscribed": 0,
+        "scripts": [],
+        "active_script": "",
     }
     for mailbox_id, name in boxes:
         with about(target):
@@ -78,6 +83,7 @@ async def import_mailnode(
         told["damaged"] += coming.damaged
     with about(target):
         told["subscribed"] = await _subscribe(mail, {name for _, name in boxes} & set(await kept.subscriptions(source)))
+        await _bring_scripts(admin, owner.id, await kept.scripts(source), told)
     return told
 
 
@@ -95,6 +101,24 @@ async def _subscribe(mail: IMailAccount, names: Set[str]) -> int:
     for name in lacking:
         await mail.subscribe(name, True)
     return len(lacking)
+
+
+async def _bring_scripts(
+    admin: Administration, account_id: str, kept: Sequence[BackedUpScript], told: BackupImported
+) -> None:
+    """Store filter scripts that the account has none of the name of, and have the active one be active unless another one is."""
+    here = {one.name for one in await admin.scripts.listing(account_id)}
+    for name, source, active in kept:
+        if name in here:
+            continue
+        if source is None:
+            told["damaged"] += 1
+            continue
+        await admin.scripts.put(account_id, name, source, admin.script_quota(), "")
+        told["scripts"].append(name)
+        if active and await admin.scripts.active(account_id) is None:
+            await admin.scripts.activate(account_id, name)
+            told["active_script"] = name
 
 
 async def _here(box: IMailbox, uids: Sequence[int]) -> dict[bytes, _MessageThere]:

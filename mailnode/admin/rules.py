@@ -7,7 +7,7 @@ from datetime import date
 from typing import TypedDict
 
 from mailnode.admin.administration import Administration
-from mailnode.admin.finding import find_account
+from mailnode.admin.finding import about, find_account
 from mailnode.admin.operations import Count, OperationFailed, Reason, operation
 from mailnode.errors import NoSuchScript
 from mailnode.sieve.rules import (
@@ -223,7 +223,8 @@ async def _kept(
 ) -> RulesRecord:
     """Store rules as a script. :raises RulesRefused: they cannot be. :raises ScriptChanged: others are kept meanwhile."""
     source = await admin.threads.run("cpu", write_rules, rules)
-    await admin.scripts.put(account.id, SCRIPT, source, admin.script_quota(), before.digest)
+    with about(account.address):
+        await admin.scripts.put(account.id, SCRIPT, source, admin.script_quota(), before.digest)
     if activate or (before.rules == MailRules() and await admin.scripts.active(account.id) is None):
         await admin.scripts.activate(account.id, SCRIPT)
     return await _told(admin, account, rules)

@@ -97,6 +97,9 @@ def _imported(result: BackupImported) -> str:
     ]
     if result["subscribed"]:
         lines.append(f"mailboxes subscribed: {result['subscribed']}")
+    for name in result["scripts"]:
+        in_use = ", which filters mail now" if name == result["active_script"] else ""
+        lines.append(f"filter script brought: {display.as_text(name)}{in_use}")
     if result["damaged"]:
         lines.append(f"damaged in the backup: {result['damaged']}")
     return "\n".join(lines)

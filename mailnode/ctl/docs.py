@@ -83,7 +83,8 @@ and ``header``, and ``header`` (fields on top of everybody's copy).
 ``folder`` and ``why``), ``brought``, ``octets``, ``present``, ``flags_added``, ``failed``, ``seconds``; of each folder ``folder``,
 ``mailbox``, ``why`` (it has another name), ``messages`` (there), ``brought``, ``octets``, ``present`` (here already),
 ``flags_added``, ``flags_here_only``, ``gone_here``, ``gone_there``, ``lost_keywords``, ``failed``, ``failures``.
-``import mailnode``: ``backup``, ``found``, ``present``, ``brought``, ``flags_added``, ``damaged``, ``subscribed`` (mailboxes).
+``import mailnode``: ``backup``, ``found``, ``present``, ``brought``, ``flags_added``, ``damaged``, ``subscribed`` (mailboxes),
+``scripts`` (names), ``active_script``.
 ``export``: ``address``,
 ``target``, ``mailboxes``, ``messages`` (that are there now), ``written``, ``damaged``.
 ``filter list``, and what changes rules: ``account``, ``script``, ``active``, ``active_script`` ("": none is), ``rules``, each with

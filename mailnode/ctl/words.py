@@ -374,7 +374,7 @@ WORDS = {
     ),
     # Mail that moves in and out: what its commands are made of
     "import.mailnode": Words(
-        """Bring the mail that ACCOUNT had when a backup was made to the account TARGET: what does not stand there already.
+        """Bring the mail and the filter scripts that ACCOUNT had when a backup was made to TARGET: what is not there already.
 
         DIR is a directory of backups; the latest is taken. The server reads it, beside the mail that TARGET has. Mailboxes that
         are not there are made. A message that stands in its mailbox already gets the flags it had. Ends with 1 when the backup

@@ -9,6 +9,7 @@ from zope.interface import Attribute, Interface
 from mailnode.values.address import Address
 from mailnode.values.backed_up import BackedUpMessage
 from mailnode.values.blob import BlobRef
+from mailnode.values.scripts import BackedUpScript
 
 
 class IBackupMail(Interface):
@@ -24,6 +25,9 @@ class IBackupMail(Interface):
 
     async def subscriptions(account_id: str) -> list[str]:
         """The names that it was subscribed to, sorted; mailboxes or not."""
+
+    async def scripts(account_id: str) -> list[BackedUpScript]:
+        """Its filter scripts, by name; none in a backup that an older version made."""
 
     async def messages(account_id: str, mailbox_id: int, after: int) -> Sequence[BackedUpMessage]:
         """Some of the messages that stood in a mailbox, with a UID above ``after``, ascending; none at the end."""

@@ -53,6 +53,14 @@ class ServerScriptSet:
     included: Mapping[str, StoredScript] = field(default_factory=dict)
 
 
+class BackedUpScript(NamedTuple):
+    """A script of an account in a backup. ``source``: of its newest version; None: the backup does not have it as it was."""
+
+    name: str
+    source: bytes | None
+    active: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ScriptQuota:
     """What an account may keep: ``size`` in octets of one script, ``total`` of all of them (older versions not counted)."""

@@ -1,7 +1,9 @@
 """Mail of an account in a backup moves in."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 
 import pytest
 from account_support import ALICE, MovingAccount, run
@@ -55,6 +57,51 @@ def test_subscriptions_and_pop3_ids_come_with_it(alice, bob, kept):
     assert bring(bob, kept)["subscribed"] == 1
     assert bob.uidls() == alice.uidls() and bob.work(lambda mail: mail.subscriptions()) == before
     assert bring(bob, kept)["subscribed"] == 0
+
+
+def sieve(account, *arguments):
+    return run(account.data, "sieve", *arguments)
+
+
+def test_filter_scripts_come_with_it_and_take_no_other_one_s_place(alice, bob, tmp_path):
+    for name, source in (("main", "keep;\n"), ("away", "stop;\n"), ("both", "# hers\n")):
+        (tmp_path / name).write_text(source)
+        sieve(alice, "put", ALICE, name, str(tmp_path / name))
+    sieve(alice, "activate", ALICE, "main")
+    (tmp_path / "both").write_text("# his\n")
+    sieve(bob, "put", BOB, "both", str(tmp_path / "both"))
+    run(alice.data, "backup", str(tmp_path / "kept"))
+    told = bring(bob, tmp_path / "kept")
+    assert (told["scripts"], told["active_script"], told["damaged"]) == (["away", "main"], "main", 0)
+    assert {one["name"]: one["active"] for one in json.loads(sieve(bob, "list", BOB, "--json"))} == {
+        "away": False,
+        "both": False,
+        "main": True,
+    }
+    assert sieve(bob, "show", BOB, "main") == "keep;\n" and sieve(bob, "show", BOB, "both") == "# his\n"
+    sieve(bob, "activate", BOB, "away")
+    sieve(bob, "delete", BOB, "main", "--yes")
+    told = bring(bob, tmp_path / "kept")
+    assert (told["scripts"], told["active_script"]) == (["main"], "")
+    assert bring(bob, tmp_path / "kept")["scripts"] == []
+
+
+def test_a_script_that_is_damaged_in_a_backup_and_a_backup_without_scripts(alice, bob, tmp_path):
+    (tmp_path / "main").write_text("keep;\n")
+    sieve(alice, "put", ALICE, "main", str(tmp_path / "main"))
+    run(alice.data, "backup", str(tmp_path / "kept"))
+
+    def change(statement):
+        for database in (tmp_path / "kept").rglob("mail-*.db"):
+            database.chmod(0o600)
+            with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+                connection.execute(statement)
+
+    change("UPDATE script SET source = x'73'")
+    told = bring(bob, tmp_path / "kept", code=1)
+    assert (told["scripts"], told["damaged"]) == ([], 1)
+    change("DROP TABLE active_script")
+    assert bring(bob, tmp_path / "kept")["scripts"] == []
 
 
 def test_no_pop3_id_is_given_that_another_message_may_get():

@@ -26,6 +26,7 @@ from mailnode.values.backed_up import BackedUpMessage
 from mailnode.values.blob import BlobRef
 from mailnode.values.facts import SortKeys, decode_sort_keys
 from mailnode.values.flags import DELETED, SYSTEM_MASK
+from mailnode.values.scripts import BackedUpScript
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -57,6 +58,10 @@ class BackupMail:
     async def subscriptions(self, account_id: str) -> list[str]:
         """See :class:`IBackupMail`."""
         return await self._read(self._tenancy(account_id), mailbox_tree.subscriptions, account_id)
+
+    async def scripts(self, account_id: str) -> list[BackedUpScript]:
+        """See :class:`IBackupMail`."""
+        return await self._read(self._tenancy(account_id), backup_rows.scripts, account_id)
 
     def _find(self) -> None:
         try:

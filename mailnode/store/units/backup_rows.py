@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from mailnode.errors import StoreDamaged
 from mailnode.store.engines.engine import Transaction
+from mailnode.store.units import script_rows
 from mailnode.values.rows import StoredRow
+from mailnode.values.scripts import BackedUpScript
 
 
 def files(tx: Transaction, after: str, limit: int) -> list[str]:
@@ -37,3 +40,20 @@ def messages(tx: Transaction, account_id: str, mailbox_id: int, after: int, limi
     )
     keywords = tx.execute("SELECT keywords FROM account WHERE account_id = ?", (account_id,))
     return keywords[0][0] if keywords else "[]", rows
+
+
+def scripts(tx: Transaction, account_id: str) -> list[BackedUpScript]:
+    """Return the filter scripts of an account; none, where the version that made the backup knew none."""
+    if not tx.execute("SELECT 1 FROM sqlite_master WHERE name = 'active_script'"):
+        return []
+    return [
+        BackedUpScript(one.name, _source(tx, account_id, one.name), one.active)
+        for one in script_rows.listing(tx, account_id)
+    ]
+
+
+def _source(tx: Transaction, account_id: str, name: str) -> bytes | None:
+    try:
+        return script_rows.read(tx, account_id, name, 0).source
+    except StoreDamaged:
+        return None
