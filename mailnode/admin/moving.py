@@ -26,6 +26,7 @@ from mailnode.values.moving import (
     MessageHere,
     MessagesHere,
     MessagesPlaced,
+    digest_of,
 )
 from mailnode.values.rows import StoredRow
 
@@ -38,7 +39,7 @@ LAST_SECOND = 253_402_300_799  # of the year 9999; files may tell of later ones
 _GROWTH = 2  # a message of nothing but LF doubles
 _READER = "import"  # of what is noted about mailboxes; no account has this id, so no mail program sees it
 _ENTRY = "/private/vendor/mailnode/import/"
-_COLUMNS = ("internaldate", "internaldate_offset", "size", "sort", "blob", "flags")
+_COLUMNS = ("internaldate", "internaldate_offset", "size", "sort", "prefix", "blob", "flags")
 
 
 @operation("moving.mailboxes")
@@ -108,11 +109,12 @@ async def moving_messages(admin: Administration, address: str, mailbox: int, aft
     some = uids[:PAGE]
     here: list[MessageHere] = []
     for at in range(0, len(some), ROWS):
-        for uid, arrived, offset, size, sort, blob, flags in await box.rows(some[at : at + ROWS], _COLUMNS):
+        for uid, arrived, offset, size, sort, prefix, blob, flags in await box.rows(some[at : at + ROWS], _COLUMNS):
             here.append(
                 {
                     "uid": uid,
-                    "digest": blob.digest.hex(),
+                    "digest": digest_of(prefix, blob.digest).hex(),
+                    "on_top": len(prefix),
                     "message_id": decode_sort_keys(sort).message_id,
                     "internaldate": arrived // 1_000_000,
                     "offset": offset,

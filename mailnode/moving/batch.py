@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from typing import BinaryIO, NamedTuple, TypeVar
 
 from mailnode.message.lineends import LineEnds
 from mailnode.moving.model import MessageTooLarge, SourceMessage
+from mailnode.values.moving import digest_of
 
 TOGETHER = 200  # messages that are moved by one step
+_PIECE = 65_536  # octets that are read at once
 OCTETS = 4 * 1024 * 1024  # of these, after which no other is added
 
 T = TypeVar("T")
@@ -34,7 +36,7 @@ class BatchedMessage(NamedTuple):
 
     message: SourceMessage
     octets: int
-    digest: bytes  # SHA-256
+    digest: bytes  # SHA-256; of one that stands here see ``digest_of``
 
 
 class FailedMessage(NamedTuple):
@@ -47,9 +49,12 @@ class FailedMessage(NamedTuple):
 class ContentBatch:
     """Some messages, written one after another (see ``ContentSink``). What stands here already is not kept twice."""
 
-    def __init__(self, file: BinaryIO, largest: int, here: Container[bytes]) -> None:
+    def __init__(
+        self, file: BinaryIO, largest: int, here: Container[bytes], tops: Mapping[int, Collection[int]]
+    ) -> None:
         """:param file: empty, and read from its beginning by who takes the messages. :param largest: octets of one message.
-        :param here: digests of what stands in the mailbox."""
+        :param here: digests of what stands in the mailbox. :param tops: of what has something on top there, how many octets
+        of it, by octets of the whole."""
         self.messages: list[BatchedMessage] = []
         self.present: list[BatchedMessage] = []  # that stand there already, or twice in the batch
         self.failed: list[FailedMessage] = []
@@ -57,6 +62,7 @@ class ContentBatch:
         self._file = file
         self._largest = largest
         self._here = here
+        self._tops = tops
         self._digests: set[bytes] = set()
         self._end = 0  # of the last message that is kept
         self._start_anew()
@@ -90,7 +96,7 @@ class ContentBatch:
         except MessageTooLarge:
             self.fail(message, "it is larger than messages may be here")
             return
-        whole = BatchedMessage(message, self._size, self._digest.digest())
+        whole = BatchedMessage(message, self._size, self._known_by())
         if not whole.octets:
             self.fail(message, "it is empty")
         elif whole.digest in self._here or whole.digest in self._digests:
@@ -101,6 +107,18 @@ class ContentBatch:
             self._digests.add(whole.digest)
             self._end += whole.octets
         self._start_anew()
+
+    def _known_by(self) -> bytes:
+        """Return the digest of the message that has ended: the one by which it is known here, if it is."""
+        for octets in self._tops.get(self._size, ()):
+            self._file.seek(self._end)
+            top, below = self._file.read(octets), hashlib.sha256()
+            while piece := self._file.read(_PIECE):
+                below.update(piece)
+            known = digest_of(top, below.digest())
+            if known in self._here:
+                return known
+        return self._digest.digest()
 
     def fail(self, message: SourceMessage, why: str) -> None:
         """It cannot be had."""

@@ -238,7 +238,7 @@ class _FolderRun:
         fitting = [message for message in due if message.size <= self._largest]
         with tempfile.TemporaryFile() as file:
             while True:
-                batch = ContentBatch(file, self._largest, self._index)
+                batch = ContentBatch(file, self._largest, self._index, self._index.tops)
                 for message in due:
                     if message.size > self._largest:
                         batch.fail(message, f"it has {message.size} octets, and {self._largest} are taken")

@@ -43,6 +43,7 @@ class MailboxIndex:
         self.mailbox = mailbox
         self.uidnext = 1  # all below it is known
         self.by_digest: dict[bytes, StandingMessage] = {}
+        self.tops: dict[int, set[int]] = {}  # by octets of whole messages: of what delivery put on top of such
         self._by_key: dict[MessageKey, list[StandingMessage]] = {}
         self._calls = calls
         self._address = address
@@ -68,6 +69,8 @@ class MailboxIndex:
         flags = frozenset(flag.lower() for flag in one["flags"])
         standing = StandingMessage(one["uid"], flags, one["size"])
         self.by_digest.setdefault(bytes.fromhex(one["digest"]), standing)
+        if one["on_top"]:
+            self.tops.setdefault(one["size"], set()).add(one["on_top"])
         self._by_key.setdefault((one["message_id"], one["internaldate"]), []).append(standing)
 
     def placed(self, messages: Sequence[BatchedMessage], uids: Sequence[int], uidnext: int) -> None:

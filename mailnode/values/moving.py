@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import NamedTuple, TypedDict
 
@@ -32,12 +33,21 @@ class MessageHere(TypedDict):
     """A message that stands in a mailbox."""
 
     uid: int
-    digest: str  # SHA-256 of its content, in hexadecimal, without what delivery put on top of it
+    digest: (
+        str  # SHA-256 of its content, in hexadecimal; where delivery put something on top, of that and of what is below
+    )
+    on_top: int  # octets of what delivery put on top of it
     message_id: str  # without brackets
     internaldate: int  # UTC seconds
     offset: int  # minutes east
     size: int  # RFC822.SIZE
     flags: list[str]  # names, keywords included
+
+
+def digest_of(on_top: bytes, below: bytes) -> bytes:
+    """Return what a message is known by. What is below is stored once for all who got it, and its digest with it: no content has
+    to be read for this. :param on_top: what delivery put there; ``b""``: nothing. :param below: SHA-256 of all else."""
+    return hashlib.sha256(on_top).digest() + below if on_top else below
 
 
 class MessagesHere(TypedDict):

@@ -25,7 +25,7 @@ def add(batch, uid, *pieces):
 
 def test_what_stands_there_is_not_kept_twice():
     file = io.BytesIO()
-    batch = ContentBatch(file, 100, {hashlib.sha256(b"b\r\n").digest()})
+    batch = ContentBatch(file, 100, {hashlib.sha256(b"b\r\n").digest()}, {})
     add(batch, 1, b"a\r", b"\n")
     add(batch, 2, b"b")
     add(batch, 3, b"a\n")
@@ -38,7 +38,7 @@ def test_what_stands_there_is_not_kept_twice():
 
 def test_what_did_not_end_leaves_nothing():
     file = io.BytesIO()
-    batch = ContentBatch(file, 100, ())
+    batch = ContentBatch(file, 100, (), {})
     add(batch, 1, b"a\r\n")
     batch.begin()
     batch.write(b"half of it")
@@ -52,7 +52,7 @@ def test_what_did_not_end_leaves_nothing():
 
 def test_what_is_too_large_or_empty_fails():
     file = io.BytesIO()
-    batch = ContentBatch(file, 5, ())
+    batch = ContentBatch(file, 5, (), {})
     batch.begin()
     with pytest.raises(MessageTooLarge):
         batch.write(b"123456")

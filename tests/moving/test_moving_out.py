@@ -75,6 +75,33 @@ def test_what_went_out_comes_in_the_same(full, other, tmp_path, form):
         assert "Work/20.24" in other.work(lambda mail: mail.subscriptions())
 
 
+@pytest.mark.parametrize("form", ["maildir", "mbox", "tar"])
+def test_mail_that_was_delivered_is_known_when_it_comes_back(alice, other, tmp_path, form):
+    from mailnode.message.scanner import read_facts
+    from mailnode.values.mailbox import NewMessage
+
+    tops = [b"Return-Path: <a@side.test>\r\n", b"Return-Path: <b@side.test>\r\n", b""]
+
+    async def deliver(mail):
+        blob, facts = await mail.blobs().put(CONTENTS[0]), read_facts(CONTENTS[0])
+        inbox = mail.open((await mail.named("INBOX")).id)
+        await inbox.append([NewMessage(blob, facts, ARRIVED * 1_000_000, prefix=top) for top in tops])
+
+    alice.work(deliver)
+    export(alice, form, tmp_path / "out")
+    assert other.bring(form, str(tmp_path / "out"))["brought"] == len(tops)
+    again = alice.bring(form, str(tmp_path / "out"))
+    assert (again["brought"], again["present"]) == (0, len(tops))
+    # What stands on top is a part of it: one of these that is gone comes back, though others differ in nothing else.
+    alice.work(lambda mail: _without(mail, 2))
+    assert alice.bring(form, str(tmp_path / "out"))["brought"] == 1
+    assert sorted(content for content, _, _ in alice.contents()) == sorted(top + CONTENTS[0] for top in tops)
+
+
+async def _without(mail, uid):
+    await mail.open((await mail.named("INBOX")).id).expunge([uid], False)
+
+
 def test_a_second_export_to_a_maildir_adds_what_is_new_and_flags(full, tmp_path):
     export(full, "maildir", tmp_path / "out")
 

@@ -77,6 +77,7 @@ def test_what_others_put_there_meanwhile_is_looked_at_before_anything_is_placed(
     one = {
         "uid": 7,
         "digest": (b"d" * 32).hex(),
+        "on_top": 0,
         "message_id": "",
         "internaldate": 0,
         "offset": 0,
