@@ -41,7 +41,8 @@ def _then(rule: RuleRecord) -> str:
 def _away(away: AwayRecord) -> list[str]:
     first, last = away["first"] and f" from {away['first']}", away["last"] and f" until {away['last']}"
     subject = f", subject {as_text(away['subject'])}" if away["subject"] else ""
-    head = f"away{first}{last}, the same person is answered after {away['days']} days{subject}:"
+    days = f"{away['days']} day{'s' * (away['days'] != 1)}"
+    head = f"away{first}{last}, the same person is answered again after {days}{subject}:"
     return [head, *(f"  {as_text(line)}" for line in away["text"].split("\n"))]
 
 

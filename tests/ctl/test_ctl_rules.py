@@ -116,7 +116,7 @@ def test_somebody_is_away(rules, tool):
     )
     assert active(tool) == ["filters"]
     assert rules("list").splitlines()[2:] == [
-        "away from 2026-12-20 until 2027-01-03, the same person is answered after 3 days, subject Away:",
+        "away from 2026-12-20 until 2027-01-03, the same person is answered again after 3 days, subject Away:",
         "  Gone.",
         "  Back soon.",
     ]
