@@ -169,8 +169,11 @@ class Acceptance:
         made = await self._copies(envelope, filtered.judgement)
         if blob is not None and (made.local or made.remote):
             envelopes.append(GuardedEnvelope(await self._submission(envelope, made, blob, facts)))
+        staged: dict[
+            int, tuple[StagedBlob, EncodedFacts | None]
+        ] = {}  # by the identity of contents, which many mails share
         for mail in filtered.mail:
-            submission = await self._script_mail(mail, blob, facts)
+            submission = await self._script_mail(mail, blob, facts, staged)
             if submission is not None:
                 envelopes.append(GuardedEnvelope(submission, mail.once))
         now = envelope.received_at
@@ -183,15 +186,21 @@ class Acceptance:
             self._tell_taken(envelope, made, blob, facts)
 
     async def _script_mail(
-        self, mail: ScriptMail, blob: StagedBlob | None, facts: EncodedFacts | None
+        self,
+        mail: ScriptMail,
+        blob: StagedBlob | None,
+        facts: EncodedFacts | None,
+        staged: dict[int, tuple[StagedBlob, EncodedFacts | None]],
     ) -> NewEnvelope | None:
         """Return what a script sends, as the queue keeps it; None: it leads nowhere. :param blob: the message that came."""
         made = copies(mail.envelope, mail.judgement)
         if not made.local and not made.remote:
             return None
         if mail.content is not None:
-            blob = await self._blobs.put(mail.content)
-            facts = await self.scan(blob) if made.local else None
+            blob, facts = staged.get(id(mail.content)) or (await self._blobs.put(mail.content), None)
+            if made.local and facts is None:
+                facts = await self.scan(blob)
+            staged[id(mail.content)] = blob, facts
         if blob is None:
             raise ValueError("a message that was not kept is sent on")
         return await self._submission(mail.envelope, made, blob, facts)

@@ -15,10 +15,11 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from mailnode.delivery.script_actions import AccountMail, IScriptActions
+from mailnode.delivery.script_runner import SMALL_MESSAGE
 from mailnode.errors import BadAddress, Busy, NoSuchAccount, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.log import EventLog
-from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.scripts import IScripts
 from mailnode.interfaces.sieve import IFiltering, IServerScripts, ISieve
 from mailnode.sieve.actions import (
@@ -48,7 +49,12 @@ from mailnode.values.smtp_reply import Reply
 MAX_ACCOUNTS = 1000  # of one message whose scripts are looked for; those of others are passed over
 MAX_THROUGH = 10  # accounts that one message is sent through by scripts, one after the other
 
+MAX_CHANGED = (
+    256 * 1024 * 1024
+)  # octets in memory of all that scripts make of one message; what would be more goes as it came
+
 _log = EventLog()
+_EDITED = KeepMessage | FileMessage | RedirectMessage
 _NAMES: dict[type[SieveAction], str] = {
     KeepMessage: "keep",
     FileMessage: "fileinto",
@@ -74,7 +80,8 @@ class _Copy(NamedTuple):
 
 @dataclass(slots=True)
 class _Work:
-    """What came of the message so far. ``seen``: accounts, each with the digest of what came to it."""
+    """What came of the message so far. ``seen``: accounts, each with the digest of what came to it. ``contents``: of the mail,
+    by their digests."""
 
     answers_each: bool
     score: float | None
@@ -83,20 +90,28 @@ class _Work:
     remembered: list[ScriptMemory] = field(default_factory=list)
     refused: dict[Address, Reply] = field(default_factory=dict)
     seen: set[tuple[str, bytes]] = field(default_factory=set)
+    contents: dict[bytes, bytes] = field(default_factory=dict)
+
+    def same(self, digest: bytes, content: bytes) -> bytes:
+        """Return what is in memory already of a content: what a script makes for each of many accounts is there once."""
+        return self.contents.setdefault(digest, content)
+
+    @property
+    def octets(self) -> int:
+        """Of all contents."""
+        return sum(map(len, self.contents.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class _OnItsWay:
-    """One message on its way. ``content``: as a :class:`ScriptMail` has it; ``stored``: the octets, in any case."""
+    """One message on its way. ``content``: as a :class:`ScriptMail` has it; ``stored``: the octets, in any case. ``digest``: of
+    the content, what tells it from others; b"" where that is None."""
 
     envelope: Envelope
     stored: bytes
     content: bytes | None
+    digest: bytes = b""
     through: tuple[str, ...] = ()
-
-    def key(self) -> bytes:
-        """Return what tells it from others."""
-        return b"" if self.content is None else hashlib.sha256(self.content).digest()
 
 
 @implementer(IFiltering)
@@ -111,6 +126,7 @@ class Filtering:
         directory: IDirectory,
         clock: IClock,
         server: IServerScripts,
+        threads: IThreads,
         hostname: str,
         version: str,
         junk_at: Callable[[], float] = lambda: 0.0,
@@ -126,6 +142,7 @@ class Filtering:
         self._directory = directory
         self._clock = clock
         self._server = server
+        self._threads = threads
         self._hostname = hostname
         self._version = version
 
@@ -151,8 +168,7 @@ class Filtering:
         work = _Work(False, None, MAX_ACCOUNTS, remembered=list(remembered))
         for one in mail:
             assert one.content is not None
-            sent = _OnItsWay(one.envelope, one.content, one.content, (account_id,))
-            work.mail.append(replace(one, judgement=await self._came(work, sent, one.judgement)))
+            await self._send(work, one, one.content, (account_id,))
         return Filtered(Judgement((), {}), tuple(work.mail), tuple(work.remembered))
 
     async def _is_wanted(self, envelope: Envelope, judgement: Judgement) -> bool:
@@ -182,7 +198,7 @@ class Filtering:
 
     async def _came(self, work: _Work, message: _OnItsWay, judgement: Judgement) -> Judgement:
         """A message comes to accounts: return the judgement with what their scripts make of the copies."""
-        key, first = message.key(), not message.through
+        key, first = message.digest, not message.through
         copies: dict[str, _Copy] = {}
         for copy in _copies(message.envelope.recipients, judgement):
             copies.setdefault(copy.account_id, copy)
@@ -224,9 +240,12 @@ class Filtering:
     async def _run(
         self, work: _Work, message: _OnItsWay, copy: _Copy, scripts: Sequence[StoredScript]
     ) -> tuple[CopyPlace, ...] | None:
-        about = _account_mail(message, copy)
+        about = _account_mail(
+            message, copy, await self._on_top(message.envelope.trace + copy.plan.prefix, message.stored)
+        )
         outcome = await self._sieve.run(copy.account_id, scripts, await self._facts(work, about, copy))
         self._tell(about, outcome)
+        outcome = _in_memory(work, about, outcome)
         alone = len(copy.route.local) == 1 and not copy.route.remote and not copy.led and not message.through
         in_session = alone and message.envelope.origin.protocol != "local"
         may_refuse = in_session and (work.answers_each or len(message.envelope.recipients) == 1)
@@ -239,18 +258,36 @@ class Filtering:
             work.refused[copy.recipient.address] = done.refusal
         for one in done.mail:
             if one.once is None or not _is_sent_for(work.mail, one.once):
-                await self._send(work, message, copy.account_id, one)
+                await self._send(work, one, message.stored, (*message.through, copy.account_id))
         return done.places
 
-    async def _send(self, work: _Work, message: _OnItsWay, account_id: str, mail: ScriptMail) -> None:
-        """Send what a script of an account says; what scripts of others make of it goes only if it does itself."""
-        stored = message.stored if mail.content is None else mail.content
-        sent = _OnItsWay(mail.envelope, stored, mail.content, (*message.through, account_id))
+    async def _send(self, work: _Work, mail: ScriptMail, stored: bytes, through: tuple[str, ...]) -> None:
+        """Send what a script says; what scripts of others make of it goes only if it does itself.
+
+        :param stored: of the message that came. :param through: the accounts it has come through."""
+        digest = b""
+        if mail.content is not None:
+            digest = await self._digest(mail.content)
+            stored = work.same(digest, mail.content)
+            mail = replace(mail, content=stored)
         before = len(work.mail)
-        judgement = await self._came(work, sent, mail.judgement)
+        judgement = await self._came(
+            work, _OnItsWay(mail.envelope, stored, mail.content, digest, through), mail.judgement
+        )
         if mail.once is not None:
             work.mail[before:] = [replace(one, once=one.once or mail.once) for one in work.mail[before:]]
         work.mail.append(replace(mail, judgement=judgement))
+
+    async def _digest(self, content: bytes) -> bytes:
+        large = len(content) > SMALL_MESSAGE
+        return await self._threads.run("cpu", _sha256, content) if large else _sha256(content)
+
+    async def _on_top(self, fields: bytes, stored: bytes) -> bytes:
+        """Return a message with fields on top."""
+        if not fields:
+            return stored
+        large = len(stored) > SMALL_MESSAGE
+        return await self._threads.run("cpu", b"".join, (fields, stored)) if large else fields + stored
 
     async def _told(self, about: AccountMail, failed: FailedScript) -> ScriptMail | None:
         """Return what the owner hears of a script that failed; nothing of one of the server's."""
@@ -348,7 +385,23 @@ def _address(copy: _Copy) -> Address:
         return copy.recipient.address
 
 
-def _account_mail(message: _OnItsWay, copy: _Copy) -> AccountMail:
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def _in_memory(work: _Work, about: AccountMail, outcome: SequenceOutcome) -> SequenceOutcome:
+    """Return what is to be done: without changes of the message where all that it becomes would take too much memory."""
+    changed = {one.content for one in outcome.actions if isinstance(one, _EDITED) and one.content is not None}
+    if work.octets + len(changed) * len(about.message) <= MAX_CHANGED:
+        return outcome
+    where: EventFields = {"envelope": about.envelope.id, "account": about.account_id}
+    reason = f"the messages that it becomes would be more than {MAX_CHANGED} octets"
+    emit(_log, "sieve.not_done", warning=True, **where, action="change of the message", reason=reason)
+    actions = [replace(one, content=None) if isinstance(one, _EDITED) else one for one in outcome.actions]
+    return replace(outcome, actions=tuple(actions))
+
+
+def _account_mail(message: _OnItsWay, copy: _Copy, seen: bytes) -> AccountMail:
     address = _address(copy)
     recipient = Recipient(address, copy.recipient.options) if copy.led else copy.recipient
     return AccountMail(
@@ -358,7 +411,7 @@ def _account_mail(message: _OnItsWay, copy: _Copy) -> AccountMail:
         recipient,
         copy.plan,
         message.envelope,
-        message.envelope.trace + copy.plan.prefix + message.stored,
+        seen,
         message.stored,
         message.content,
         copy.account_id in copy.route.over_quota,

@@ -15,7 +15,16 @@ from zope.interface import implementer
 
 from mailnode.delivery.event_plan import EventPlan, event_plan, flags_of
 from mailnode.delivery.script_actions import AccountMail, IScriptActions
-from mailnode.errors import BlobDamaged, DomainError, LimitReached, NoSuchScript, OverQuota, Refused, RowsDamaged
+from mailnode.errors import (
+    BlobDamaged,
+    DomainError,
+    LimitReached,
+    MailboxExists,
+    NoSuchScript,
+    OverQuota,
+    Refused,
+    RowsDamaged,
+)
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.log import EventLog
@@ -283,7 +292,11 @@ class MailboxScripts:
                 return info.id
         if not file.create:
             raise _Undone(ScriptFailure(0, f'there is no mailbox "{file.mailbox}"'))
-        made = await case.mail.create(file.mailbox, file.use)
+        try:
+            made = await case.mail.create(file.mailbox, file.use)
+        except MailboxExists:  # somebody else made it just now
+            case.mailboxes.update({info.id: info for info in await case.mail.mailboxes()})
+            return await self._target(case, replace(file, create=False))
         case.mailboxes[made.id] = made
         return made.id
 

@@ -13,6 +13,7 @@ from itertools import groupby
 from zope.interface import Interface, implementer
 
 from mailnode.delivery.judge import MAX_REDIRECTS
+from mailnode.delivery.script_runner import SMALL_MESSAGE
 from mailnode.delivery.sieve_mail import (
     FilteredMail,
     NewMail,
@@ -32,7 +33,7 @@ from mailnode.errors import DomainError, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IJudge, IRouter, ISealer, ISigner
 from mailnode.interfaces.log import EventLog
-from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.store import IQueueStore
 from mailnode.message.compose import message_id
 from mailnode.message.headers import header_end
@@ -126,6 +127,7 @@ class ScriptActions:
         judge: IJudge,
         queue: IQueueStore,
         clock: IClock,
+        threads: IThreads,
         hostname: str,
         signer: ISigner | None = None,
         sealer: ISealer | None = None,
@@ -138,6 +140,7 @@ class ScriptActions:
         self._judge = judge
         self._queue = queue
         self._clock = clock
+        self._threads = threads
         self._hostname = hostname
         self._signer = signer
         self._sealer = sealer
@@ -160,12 +163,12 @@ class ScriptActions:
             elif isinstance(action, RememberDuplicate):
                 key, until = key_of(action.handle, action.id), self._clock.seconds() + action.seconds
                 done.remembered.append(ScriptMemory(about.account_id, SEEN, key, until))
-        self._file(about, [one for one in actions if isinstance(one, _KEPT)], done)
+        await self._file(about, [one for one in actions if isinstance(one, _KEPT)], done)
         return done
 
     # copies here
 
-    def _file(self, about: AccountMail, actions: Sequence[KeepMessage | FileMessage], done: CarriedOut) -> None:
+    async def _file(self, about: AccountMail, actions: Sequence[KeepMessage | FileMessage], done: CarriedOut) -> None:
         """Find places for copies; those of a message that a script changed are of another message."""
         by_content: dict[EditedContent | None, list[CopyPlace]] = {}
         for action in actions:
@@ -179,7 +182,7 @@ class ScriptActions:
             if about.over_quota:
                 route = replace(route, over_quota=(about.account_id,))
             address = about.recipient.address
-            changed = edited(about.message, content)
+            changed = await self._edited(about.message, content)
             envelope = self._of_the_same(about, about.recipient, about.envelope.options, changed)
             judgement = Judgement((address,), {address: route}, accounts={about.account_id: tuple(places)})
             done.mail.append(ScriptMail(envelope, judgement, changed))
@@ -228,7 +231,7 @@ class ScriptActions:
         ret: str,
     ) -> tuple[ScriptMail | None, bool]:
         """Return what goes to addresses, and whether all of them lead somewhere."""
-        changed = edited(about.message, content) if content is not None else None
+        changed = await self._edited(about.message, content) if content is not None else None
         sent = changed if changed is not None else about.content
         own = about.envelope.options
         mail_options = replace(own, ret=ret or own.ret)
@@ -376,6 +379,10 @@ class ScriptActions:
         return bool(addresses)
 
     # in common
+
+    async def _edited(self, message: bytes, content: EditedContent | None) -> bytes:
+        large = len(message) > SMALL_MESSAGE
+        return await self._threads.run("cpu", edited, message, content) if large else edited(message, content)
 
     def _new(self) -> tuple[str, NewMail]:
         """Return the id of another envelope, and what makes its message one of its own."""

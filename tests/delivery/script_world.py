@@ -39,6 +39,18 @@ HEADER = b"From: Bob <bob@there.example>\r\nTo: ann@here.example\r\nSubject: hel
 CONTENT = HEADER + b"\r\nbody\r\n"
 
 
+class TellingThread(CallingThread):
+    """Knows what was run elsewhere than in the reactor's thread."""
+
+    def __init__(self):
+        super().__init__()
+        self.ran = []
+
+    async def run(self, pool, function, *args):
+        self.ran.append(getattr(function, "__name__", ""))
+        return await super().run(pool, function, *args)
+
+
 class ScriptWorld:
     """``here.example`` with accounts, each of which may have a script."""
 
@@ -47,7 +59,8 @@ class ScriptWorld:
         self.clock.advance(NOW)
         self.engine = SqliteEngine(None, 1)
         run_now(self.engine.start())
-        threads, self.processes = CallingThread(), Processes()
+        threads = self.threads = TellingThread()
+        self.processes = Processes()
         self.blobs = LocalBlobs(tmp_path / "blobs", threads, self.clock)
         self.blobs.prepare()
         self.queue = Queue(self.engine, self.blobs)
@@ -62,10 +75,11 @@ class ScriptWorld:
         self.filtering = Filtering(
             self.scripts,
             ScriptRunner(threads, self.processes, answers, str(tmp_path)),
-            ScriptActions(self.directory, self.router, self.judge, self.queue, self.clock, HOST),
+            ScriptActions(self.directory, self.router, self.judge, self.queue, self.clock, threads, HOST),
             self.directory,
             self.clock,
             self.server,
+            threads,
             HOST,
             "1",
             lambda: 5.0,

@@ -6,6 +6,7 @@ from zope.interface.verify import verifyObject
 
 from mailnode.delivery.bounce import Bouncer
 from mailnode.delivery.plans import copies
+from mailnode.delivery.script_runner import SMALL_MESSAGE
 from mailnode.errors import Busy, StoreUnavailable
 from mailnode.interfaces.sieve import IFiltering, IServerScripts
 from mailnode.net.no_reactor import run_now
@@ -121,6 +122,39 @@ def test_an_edited_message_is_another_one_for_that_account_alone(world):
     )
     assert content.endswith(b"\r\n\r\nbody\r\n")
     assert b"X-New" not in world.mailboxes("bea")["INBOX"][0].content
+
+
+EDITS = 'require ["editheader", "fileinto", "copy"]; addheader "X-New" "1"; '
+
+
+def test_what_many_make_of_a_message_alike_is_in_memory_and_on_disk_once(world):
+    for name in ("ann", "bea"):
+        world.script(name, EDITS + 'fileinto "Archive"; redirect :copy "x@far.example";')
+    run_now(world.directory.set_alias(Alias("all@here.example", (ANN, BEA))))
+    filtered = world.send("all@here.example")
+    assert len({id(one.content) for one in filtered.mail}) == 1
+    assert len({one.blob.blob_id for one in run_now(world.queue.envelopes())}) == 1
+    for name in ("ann", "bea"):
+        assert b"X-New: 1\r\n" in world.mailboxes(name)["Archive"][0].content
+
+
+def test_what_a_message_becomes_takes_no_more_memory_than_that(world, monkeypatch, events):
+    monkeypatch.setattr("mailnode.delivery.filtering.MAX_CHANGED", 2 * len(CONTENT) + 100)
+    world.script("ann", EDITS + "keep;")
+    world.script("bea", EDITS.replace("1", "2") + 'fileinto "Archive"; addheader "X-New" "3"; keep;')
+    world.send(ANN, BEA)
+    assert b"X-New" in world.mailboxes("ann")["INBOX"][0].content
+    boxes = world.mailboxes("bea")
+    assert [b"X-New" in boxes[name][0].content for name in ("INBOX", "Archive")] == [False, False]
+    assert [fields["action"] for name, fields in events if name == "sieve.not_done"] == ["change of the message"]
+
+
+def test_a_large_message_is_changed_where_it_holds_nobody_up(world):
+    world.script("ann", EDITS + "keep;")
+    for content, where in ((CONTENT, set()), (CONTENT + b"x" * SMALL_MESSAGE, {"edited", "_sha256", "join"})):
+        world.threads.ran.clear()
+        world.send(ANN, content=content, trace=b"X-Trace: 1\r\n")
+        assert {"edited", "_sha256", "join"} & set(world.threads.ran) == where
 
 
 def test_what_policies_put_on_top_is_seen_and_stays_once(world):

@@ -47,10 +47,10 @@ class ScriptedWorld(SharedWorld):
         self.queue = Queue(self.engine, self.store._blobs)
         answers = ScriptAnswers(self.store, self.queue, self.scripts, self.clock)
         self.sieve = ScriptRunner(CallingThread(), self.processes, answers)
-        router = Router(self.directory, self.store)
-        actions = ScriptActions(self.directory, router, Judge(router), self.queue, self.clock, HOST)
+        router, threads = Router(self.directory, self.store), CallingThread()
+        actions = ScriptActions(self.directory, router, Judge(router), self.queue, self.clock, threads, HOST)
         self.filtering = Filtering(
-            self.scripts, self.sieve, actions, self.directory, self.clock, ServerScripts(), HOST, "1"
+            self.scripts, self.sieve, actions, self.directory, self.clock, ServerScripts(), threads, HOST, "1"
         )
         delivery = Acceptance(
             self.store._blobs,

@@ -8,6 +8,7 @@ from twisted.logger import globalLogPublisher
 
 from mailnode.errors import Refused, StoreUnavailable
 from mailnode.net.no_reactor import run_now
+from mailnode.store.facades.mail_account import MailAccount
 from mailnode.values.queue import LOCAL_DESTINATION
 from mailnode.values.sending import Admitted, Counted
 
@@ -125,6 +126,20 @@ def test_what_is_not_kept_is_marked_and_stays(world, said):
     assert world.holds("Junk") == [("\\Deleted",)]
     assert world.holds("INBOX") == [()]
     assert len(world.holds("Archive")) == ("fileinto" in said)
+
+
+def test_a_mailbox_that_somebody_else_made_meanwhile_is_there(world, monkeypatch):
+    create = MailAccount.create
+
+    async def twice(self, *args):
+        await create(self, *args)
+        return await create(self, *args)
+
+    monkeypatch.setattr(MailAccount, "create", twice)
+    world.script('fileinto :copy :create "Made/Here";')
+    world.name("INBOX")
+    append(world.connect(select="INBOX"))
+    assert len(world.holds("Made/Here")) == 1
 
 
 def test_several_filed_copies_each_with_its_flags(world):
