@@ -111,6 +111,8 @@ def test_scripts_that_are_included_are_found(sieve, tmp_path):
     folders = ("--scripts", str(tmp_path / "own"), "--global", str(tmp_path / "all"))
     told = sieve("test", 'require "include"; include "spam"; include :global "spam";', *folders).stdout
     assert 'filed into "own"' in told and 'filed into "all"' in told
+    steps = [line.split("  ")[-1] for line in told.split("\n\n")[1].splitlines()]
+    assert steps[:3] == ['include "spam"', 'file into "own"', 'end of "spam"']
     done = sieve("test", 'require "include"; include "bad";', *folders)
     assert done.exit_code == 1
     assert 'the included script "bad" cannot be run: line 2, column 3: frobnicate is no command' in done.stdout

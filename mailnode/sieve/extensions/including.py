@@ -52,6 +52,8 @@ def _include(interpreter: Interpreter, call: ScriptCall) -> Steps:
         raise ScriptFailed(f"scripts include more than {MAX_INCLUDED} others, or {MAX_INCLUDE_DEPTH} in each other")
     run.note(f'include "{wanted.name}"')
     yield from _within(interpreter, wanted, script)
+    run.line = call.line
+    run.note(f'end of "{wanted.name}"')  # until then lines are those of the other script
 
 
 def _within(interpreter: Interpreter, wanted: IncludedScript, script: Script) -> Steps:
