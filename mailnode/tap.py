@@ -23,6 +23,7 @@ from twisted.python.failure import Failure
 
 from mailnode.config.checkup import User, check_up, serving_user
 from mailnode.config.schema import Config
+from mailnode.config.server_scripts import read_server_scripts
 from mailnode.config.version import VERSION
 from mailnode.errors import ConfigurationError
 from mailnode.interfaces.reactor import IServerReactor
@@ -97,6 +98,7 @@ def makeService(options: Options) -> IService:
             raise SystemExit(0)
         source = ConfigSource(file, data, options["port-offset"])
         chosen = source.choose(time.time(), starting=True)
+        read_server_scripts(chosen.config)  # without one of them mail would come by that it is to judge
         _refuse_root_for_another(chosen.config, options.parent or {})
         if options.pidfile is not None:
             options.pidfile.check()

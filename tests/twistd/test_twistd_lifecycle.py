@@ -82,6 +82,12 @@ def test_every_mistake_at_once_and_nothing_made(site):
     assert code == 1 and err.count("mailnode: ") == 2 and not out
 
 
+def test_no_start_without_a_script_of_the_server(site):
+    site.write('[sieve]\nbefore = ["/gone.sieve"]\n')
+    assert "mailnode: sieve.before: /gone.sieve: cannot be read: No such file" in ends_with_one(site.server())
+    assert not (site.folder / "data").exists()
+
+
 def test_a_check_without_mistakes(site):
     with site.server("--check") as checking:
         assert checking.process.wait(PATIENCE) == 0
