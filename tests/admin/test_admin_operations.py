@@ -32,7 +32,7 @@ NO_OPERATIONS = {
     ("sieve", "test"),
 }  # they look at files and the machine
 # What does many operations each: those of the noun "moving".
-OF_MANY = {("import", kind) for kind in ("imap", "maildir", "mbox")}
+OF_MANY = {("import", kind) for kind in ("imap", "maildir", "mbox", "tar")}
 OF_MANY |= {("export", kind) for kind in ("maildir", "mbox", "tar")}
 PAGE = (Path(__file__).parents[2] / "docs/commands.rst").read_text()
 

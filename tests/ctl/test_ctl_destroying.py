@@ -16,6 +16,8 @@ from mailnode.ctl.parts import Destroying, Place
 
 DESTROYING_WORDS = re.compile(r"remove|(?<!un)delete|drop|discard|purge|erase|wipe|expunge|destroy|empty|clear|reset")
 
+COMES_BACK = {"filter.remove"}  # the script as it was before stays as a version
+
 
 def leaves(group, path=()):
     """Every command of the tree with the words that lead to it."""
@@ -74,10 +76,14 @@ def test_what_destroys_is_done_with_yes(path, command, called):
 
 
 def test_what_sounds_like_destroying_is_declared_so():
-    assert [name for name, entry in OPERATIONS.items() if DESTROYING_WORDS.search(name) and not entry.destroys] == []
-    assert [
-        path for path, command in LEAVES if DESTROYING_WORDS.search(path[-1]) and not isinstance(command, Destroying)
-    ] == []
+    assert {
+        name for name, entry in OPERATIONS.items() if DESTROYING_WORDS.search(name) and not entry.destroys
+    } == COMES_BACK
+    assert {
+        ".".join(path)
+        for path, command in LEAVES
+        if DESTROYING_WORDS.search(path[-1]) and not isinstance(command, Destroying)
+    } == COMES_BACK
     assert sum(entry.destroys for entry in OPERATIONS.values()) >= 5
     assert all(entry.changes for entry in OPERATIONS.values() if entry.destroys)
 

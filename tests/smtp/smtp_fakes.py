@@ -189,6 +189,8 @@ class FakeLogin:
 class FakeExchange:
     """PLAIN in one step; SCRAM-SHA-256 as two challenges and an empty last answer."""
 
+    final = False  # no challenge is said together with a success
+
     def __init__(self, logins: FakeLogins, mechanism: str) -> None:
         self.login: FakeLogin | None = None
         self._logins = logins
