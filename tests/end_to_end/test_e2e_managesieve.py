@@ -6,8 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
-import ssl
 import subprocess
 import sys
 from base64 import b64encode
@@ -15,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from servers import PASSWORD, program, wait_for
+from ways import WAYS, Dial, every_way, listeners
 from worker_servers import Workers
 
+from tests.free_ports import free_port
 from tests.processes import PATIENCE
 
 SCRIPT = 'require ["fileinto", "imap4flags"];\r\nif header :is "Subject" "a" {\r\n\tfileinto :flags "\\\\Seen" "Lists";\r\n}\r\n'
@@ -38,7 +38,9 @@ class Node(Workers):
 
 @pytest.fixture(scope="module", params=[1, 2], ids=["one worker", "two workers"])
 def node(request, tmp_path_factory):
-    server = Node(tmp_path_factory.mktemp("managesieve"), request.param, extra=SCRAM)
+    ways = {("managesieve", *way): free_port() for way in WAYS.values()}
+    server = Node(tmp_path_factory.mktemp("managesieve"), request.param, extra=SCRAM + listeners(ways))
+    server.ways = ways
     server.start()
     try:
         for name in ("alice", "bob", "carol", "dave"):
@@ -183,16 +185,20 @@ def test_openssl_s_client_and_many_commands_at_once(node, port):
 
 
 class Wire:
-    """A connection under TLS, logged in."""
+    """A connection in one of the ways, logged in."""
 
-    def __init__(self, node, user):
-        context = ssl.create_default_context(cafile=node.ca)
-        raw = socket.create_connection((node.address, node.ports["sieves"]), PATIENCE)
-        self._socket = context.wrap_socket(raw, server_hostname="localhost")
-        self._file = self._socket.makefile("rb")
-        self.answer()
+    def __init__(self, node, user, way=("implicit", False), **options):
+        dial = Dial(node, *way, **options)
+        self._take(dial.connect("managesieve"))
+        if dial.tls == "starttls":
+            assert self.ask(b"STARTTLS")[0].startswith(b"OK")
+            self._take(dial.context.wrap_socket(self._socket, server_hostname="localhost"))
         plain = b64encode(f"\0{user}@a.test\0{PASSWORD}".encode())
         assert self.ask(b'AUTHENTICATE "PLAIN" "%s"' % plain) == [b'OK "logged in"\r\n']
+
+    def _take(self, connected):
+        self._socket, self._file = connected, connected.makefile("rb")
+        self.answer()
 
     def answer(self):
         lines = [self._file.readline()]
@@ -204,6 +210,16 @@ class Wire:
     def ask(self, command):
         self._socket.sendall(command + b"\r\n")
         return self.answer()
+
+    def send(self, octets):
+        self._socket.sendall(octets)
+
+    def literal(self):
+        """Return the literal that an answer is, up to its OK."""
+        announced = re.fullmatch(rb"\{(\d+)\}\r\n", self._file.readline())
+        octets = self._file.read(int(announced[1]))
+        assert [self._file.readline(), *self.answer()] == [b"\r\n", b"OK\r\n"]
+        return octets
 
     def close(self):
         self._file.close()
@@ -223,11 +239,25 @@ def test_what_one_process_stored_another_one_has(node):
         wire.close()
 
 
+@every_way
+def test_a_megabyte_goes_in_and_out_to_who_stops_reading_too(node, way):
+    wire, other = Wire(node, "dave", way, receive_buffer=4096), Wire(node, "dave", way)
+    script = (b"# " + b"x" * 998 + b"\r\n") * 1040 + b"keep;\r\n"
+    assert wire.ask(b'PUTSCRIPT "large" {%d+}\r\n' % len(script) + script) == [b"OK\r\n"]
+    wire.send(b'GETSCRIPT "large"\r\n' * 8)  # more than buffers on the way take
+    assert other.ask(b"NOOP") == [b'OK "done"\r\n']
+    for _ in range(8):
+        assert wire.literal() == script
+    assert wire.ask(b'DELETESCRIPT "large"') == [b"OK\r\n"]
+    wire.close()
+    other.close()
+
+
 def test_a_large_script_holds_nobody_up(node):
     """One whose check takes long in Python."""
     wire, other = Wire(node, "dave"), Wire(node, "dave")
     script = b"keep;\r\n" * 19_900 + b"# " + b"x" * 900_000
-    wire._socket.sendall(b"CHECKSCRIPT {%d+}\r\n" % len(script) + script + b"\r\n")
+    wire.send(b"CHECKSCRIPT {%d+}\r\n" % len(script) + script + b"\r\n")
     assert other.ask(b"NOOP") == [b'OK "done"\r\n']
     assert wire.answer() == [b"OK\r\n"]
     assert wire.ask(b"CHECKSCRIPT {%d+}\r\n" % len(script * 3) + script * 3)[0].startswith(b"NO (QUOTA/MAXSIZE)")

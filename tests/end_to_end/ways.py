@@ -48,6 +48,10 @@ OTHER_WAYS = {
     "test_e2e_quota::test_the_copy_for_a_full_account_of_several_waits_for_room": "Its messages have 2,000 octets, by that helper.",
     "test_e2e_bad_servers::test_it_is_deferred_and_told": "What is long is said by other servers, to which we connect.",
     "test_e2e_mta_sts::test_a_policy_of_a_gigabyte_is_let_go_of_and_mail_goes_without": "A web server says it, over https.",
+    "test_e2e_managesieve::test_a_large_script_holds_nobody_up": "What is checked of it is what is tested.",
+    "test_e2e_managesieve::test_what_is_refused_is_taken_in_bounded_memory": "What is kept of it is what is tested.",
+    "test_e2e_sieve_delivery::test_a_large_message_with_a_test_of_its_body_holds_nobody_up": "What a script reads of it is what is"
+    " tested.",
     "test_e2e_stopped_readers::test_it_is_tried_again_later": "How it goes out is what is tested: plain, STARTTLS, implicit TLS.",
     "test_e2e_faulty_disk::test_each_call_fails_in_turn": "What the store does is what is tested.",
     "test_e2e_milter::test_signatures_are_verified_over_one_connection": "How it goes on to a milter is what is tested.",

@@ -31,6 +31,7 @@ EVERY_WAY = {
         "test_nobody_waits_while_twenty_thousand_messages_are_listed",
     ],
     "test_e2e_imap_uploads": ["test_uploads"],
+    "test_e2e_managesieve": ["test_a_megabyte_goes_in_and_out_to_who_stops_reading_too"],
     "test_e2e_moved_data": ["test_nothing_is_acknowledged_until_the_files_are_back"],
     "test_e2e_moving": ["test_a_mailbox_moves_in_with_folders_flags_and_dates"],
     "test_e2e_newer_facts": ["test_mail_of_an_older_version_is_read_as_if_it_came_today"],
