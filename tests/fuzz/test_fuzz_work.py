@@ -17,7 +17,7 @@ from tests.fuzz.work import lines_run, octets_looked_at, octets_taken
 SHAPES = 4  # of inputs of each target that are made longer
 SIZES = (2048, 4096, 8192)  # octets
 AT_LEAST = 3000  # lines that any input may run
-LINES = 200  # that it may for each octet
+LINES = 300  # that it may for each octet, which may be a whole line of the control socket, and is answered
 FASTER = 1.4  # than in the first half an octet may cost in the second
 LITTLE = 2  # lines more that an octet may cost there besides
 OCTETS = 400  # of memory for each octet
