@@ -284,9 +284,9 @@ class MailboxScripts:
             if any(info.id == wanted for info in known):
                 return wanted
         if file.use:
-            for info in known:
-                if info.special_use.lower() == file.use.lower():
-                    return info.id
+            for_this = [info for info in known if info.special_use == file.use]
+            if for_this:
+                return min(for_this, key=lambda one: (one.name != file.mailbox, one.id)).id  # RFC 8579 4
         for info in known:
             if info.name == file.mailbox:
                 return info.id

@@ -52,7 +52,7 @@ from mailnode.sieve.actions import (
 from mailnode.sieve.sequence import FailedScript, SequenceOutcome, edited
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Resolved
-from mailnode.values.envelope import MAYBE_FORGED, Envelope, MailOptions, Origin, RcptOptions, Recipient
+from mailnode.values.envelope import ALL_NOTICES, MAYBE_FORGED, Envelope, MailOptions, Origin, RcptOptions, Recipient
 from mailnode.values.events import emit
 from mailnode.values.filtered import ScriptMail
 from mailnode.values.flags import is_keyword, system_flag
@@ -183,7 +183,7 @@ class ScriptActions:
                 route = replace(route, over_quota=(about.account_id,))
             address = about.recipient.address
             changed = await self._edited(about.message, content)
-            envelope = self._of_the_same(about, about.recipient, about.envelope.options, changed)
+            envelope = self._of_the_same(about.envelope, about.recipient, changed)
             judgement = Judgement((address,), {address: route}, accounts={about.account_id: tuple(places)})
             done.mail.append(ScriptMail(envelope, judgement, changed))
 
@@ -205,38 +205,48 @@ class ScriptActions:
         if not about.envelope.origin.account_id and was_redirected(about.header, about.address):
             self._not_done(about, "redirect", "it was sent on from here before")
             return filed
-        alike = groupby(redirects, key=lambda one: (one.content, one.notify, one.ret, one.from_list))
-        for (content, notify, ret, from_list), some in alike:
+        alike = groupby(redirects, key=lambda one: (one.content, one.notify, one.ret, bool(one.by), one.from_list))
+        for (content, notify, ret, timed, from_list), some in alike:
             targets = [parse_address(one.address) for one in some] if not from_list else []
             if from_list:
                 self._not_done(about, "redirect", "there is no such list")
                 lost = True
-            options = about.recipient.options.without_success if filed else about.recipient.options
-            if notify:
-                options = RcptOptions(frozenset(notify.split(",")), options.orcpt)
+            envelope, options = (
+                about.envelope,
+                about.recipient.options.without_success if filed else about.recipient.options,
+            )
+            if notify or ret or timed:
+                envelope, options = await self._noticed(about, notify, ret)
             for at in range(0, len(targets), MAX_REDIRECTS):
                 group = targets[at : at + MAX_REDIRECTS]
-                mail, all_lead = await self._sent_on(about, content, group, options, ret)
+                mail, all_lead = await self._sent_on(about, envelope, content, group, options)
                 lost = lost or not all_lead
                 if mail is not None:
                     done.mail.append(mail)
         return filed or not lost
 
+    async def _noticed(self, about: AccountMail, notify: str, ret: str) -> tuple[Envelope, RcptOptions]:
+        """Return the envelope of what is sent on with notices that the script asks for: they come to its owner (RFC 6009 6.1 and
+        7.1), and nothing of what the sender asked for goes with it (RFC 3461 5.2.7.1 and 5.2.7.4)."""
+        options, asked = about.envelope.options, RcptOptions(frozenset(notify.split(",")) if notify else frozenset())
+        if about.envelope.reverse_path is None:
+            return replace(about.envelope, options=replace(options, ret=ret or options.ret)), asked
+        owner = parse_address((await self._directory.account(about.account_id)).address)
+        options = replace(options, ret=ret, envid="")
+        return replace(about.envelope, reverse_path=owner, options=options, notices=ALL_NOTICES), asked
+
     async def _sent_on(
         self,
         about: AccountMail,
+        envelope: Envelope,
         content: EditedContent | None,
         targets: Sequence[Address],
         options: RcptOptions,
-        ret: str,
     ) -> tuple[ScriptMail | None, bool]:
-        """Return what goes to addresses, and whether all of them lead somewhere."""
+        """Return what goes to addresses, and whether all of them lead somewhere. :param envelope: of what is sent on."""
         changed = await self._edited(about.message, content) if content is not None else None
         sent = changed if changed is not None else about.content
-        own = about.envelope.options
-        mail_options = replace(own, ret=ret or own.ret)
-        recipient = Recipient(about.address, options)
-        envelope = self._of_the_same(about, recipient, mail_options, changed)
+        envelope = self._of_the_same(envelope, Recipient(about.address, options), changed)
         plan = RecipientPlan(redirects=tuple(targets), discard=True, prefix=redirect_field(about.address))
         if changed is None:
             plan = replace(plan, prefix=plan.prefix + about.plan.prefix)
@@ -352,15 +362,25 @@ class ScriptActions:
         )
         notices = RcptOptions(frozenset({"NEVER"})) if quiet else RcptOptions()
         recipients = [Recipient(address, notices) for address in routes]
-        accounts = {}
-        if copy is not None and about.address not in routes:
-            recipients.append(Recipient(about.address, notices))
-            routes[about.address] = Resolved(True, ((about.account_id, about.came_for),))
-            accounts[about.account_id] = (_filed_copy(about, copy),)
         origin = Origin(about.envelope.origin.session, "local")
         held = about.envelope.held  # what an operator is to look at has no answers before
         envelope = Envelope(envelope_id, sender, tuple(recipients), origin, self._clock.seconds(), options, held=held)
         content = await self._signature(about, envelope_id, content) + content
+        accounts = {}
+        if copy is not None:
+            own = Resolved(True, ((about.account_id, about.came_for),))
+            accounts[about.account_id] = (_filed_copy(about, copy),)
+            if any(account == about.account_id for route in routes.values() for account, _ in route.local):
+                # What goes to the account itself is in its inbox as well: the copy is a message of its own.
+                apart = replace(
+                    envelope, id=new_id(envelope.received_at), recipients=(Recipient(about.address, notices),)
+                )
+                mine = Judgement((about.address,), {about.address: own}, accounts=accounts)
+                done.mail.append(ScriptMail(apart, mine, content))
+                accounts = {}
+            else:
+                envelope = replace(envelope, recipients=(*recipients, Recipient(about.address, notices)))
+                routes[about.address] = own
         done.mail.append(ScriptMail(envelope, Judgement(tuple(routes), routes, accounts=accounts), content, once))
 
     async def _signature(self, about: AccountMail, envelope_id: str, content: bytes) -> bytes:
@@ -390,16 +410,14 @@ class ScriptActions:
         envelope_id = new_id(now)
         return envelope_id, NewMail(message_id(envelope_id, self._hostname), now, self._hostname)
 
-    def _of_the_same(
-        self, about: AccountMail, recipient: Recipient, options: MailOptions, changed: bytes | None
-    ) -> Envelope:
+    def _of_the_same(self, envelope: Envelope, recipient: Recipient, changed: bytes | None) -> Envelope:
         """Return another envelope for a message. :param changed: as a script made it, with what stands on top; None: as it is."""
-        trace = about.envelope.trace
+        trace, options = envelope.trace, envelope.options
         if changed is not None:
             trace, utf8 = b"", options.smtputf8 or not _header(changed).isascii()
             options = replace(options, body="7BIT" if changed.isascii() else "8BITMIME", smtputf8=utf8)
         return replace(
-            about.envelope,
+            envelope,
             id=new_id(self._clock.seconds()),
             recipients=(recipient,),
             options=options,

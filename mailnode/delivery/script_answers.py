@@ -86,7 +86,9 @@ class _AccountAnswers:
             return any(one.name == question.name and one.selectable for one in await self._listed())
         if isinstance(question, SpecialUseExists):
             return any(
-                one.special_use.lower() == question.use.lower() and question.mailbox in ("", one.name)
+                one.special_use.lower() == question.use.lower()
+                and one.selectable
+                and question.mailbox in ("", one.name)
                 for one in await self._listed()
             )
         if isinstance(question, MailboxIdExists):

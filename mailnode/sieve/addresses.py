@@ -64,6 +64,11 @@ def _part(call: ScriptCall, local: str, domain: str) -> str | None:
     return f"{local}@{domain}" if domain else local
 
 
+def names_part(call: ScriptCall) -> bool:
+    """Whether a part of addresses is asked for (RFC 5228 2.7.4, RFC 5233 4)."""
+    return any(call.has(tag) for tag in (":all", ":localpart", ":domain", ":user", ":detail"))
+
+
 def part_tags(*names: str) -> tuple[SieveTag, ...]:
     """Return tags of address parts."""
     return tuple([SieveTag(name, group=ADDRESS_PART, on=WITH_PARTS) for name in names])

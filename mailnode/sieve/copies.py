@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailnode.sieve.actions import FiledCopy
 from mailnode.sieve.constructs import Checking, ScriptCall
 from mailnode.sieve.flag_lists import flag_list
-from mailnode.sieve.places import check_mailbox, check_use, checked_mailbox
+from mailnode.sieve.places import check_mailbox, check_use, checked_mailbox, wanted_use
 from mailnode.sieve.run import ScriptRun
 
 _OF_A_COPY = (":create", ":flags", ":specialuse", ":mailboxid")
@@ -28,6 +28,6 @@ def filed_copy(run: ScriptRun, call: ScriptCall) -> FiledCopy | None:
         checked_mailbox(run.text(call, ":fcc")),
         tuple(flag_list(run.texts(call, ":flags"))),
         call.has(":create"),
-        run.text(call, ":specialuse"),
+        wanted_use(run, call),
         run.text(call, ":mailboxid"),
     )

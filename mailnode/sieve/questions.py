@@ -18,7 +18,7 @@ class MailboxPresent:
 
 @dataclass(frozen=True, slots=True)
 class SpecialUseExists:
-    """Whether a mailbox, or any one when the name is "", has a use (RFC 8579 4), such as ``\\Junk``."""
+    """Whether a mailbox, or any one when the name is "", has a use (RFC 8579 3), such as ``\\Junk``."""
 
     mailbox: str
     use: str
@@ -26,7 +26,7 @@ class SpecialUseExists:
 
 @dataclass(frozen=True, slots=True)
 class MailboxIdExists:
-    """Whether there is a mailbox with an id (RFC 9042 5)."""
+    """Whether there is a mailbox with an id (RFC 9042 6)."""
 
     id: str
 

@@ -11,6 +11,10 @@ from mailnode.values.facts import EncodedFacts
 from mailnode.values.flags import KeywordTable
 
 # RFC 6154 attributes made with every account, by mailbox name.
+# All uses that a mailbox may have here (RFC 6154 2), by capitals.
+SPECIAL_USES = {
+    name.upper(): name for name in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
+}
 SPECIAL_USE = {"Drafts": "\\Drafts", "Sent": "\\Sent", "Junk": "\\Junk", "Trash": "\\Trash", "Archive": "\\Archive"}
 
 

@@ -13,7 +13,7 @@ from mailnode.net.no_reactor import run_now
 from mailnode.values.address import parse_address
 from mailnode.values.attempt import Fate
 from mailnode.values.directory import Alias
-from mailnode.values.envelope import MAYBE_FORGED, Origin, RcptOptions, Recipient
+from mailnode.values.envelope import ALL_NOTICES, MAYBE_FORGED, MailOptions, Origin, RcptOptions, Recipient
 from mailnode.values.flags import FLAGGED
 from mailnode.values.plan import JUNK, RecipientPlan
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
@@ -89,12 +89,23 @@ def test_mailboxes_are_found_by_use_and_by_id(world):
         "ann",
         'require ["fileinto", "special-use", "mailboxid", "mailbox"];'
         ' fileinto :specialuse "\\\\Archive" "Nowhere";'
-        f' fileinto :mailboxid "Fann-{made.id}" "Nowhere"; fileinto :specialuse "\\\\Important" :create "Vital";',
+        f' fileinto :mailboxid "Fann-{made.id}" "Nowhere"; fileinto :specialuse "\\\\flagged" :create "Vital";'
+        ' fileinto :specialuse "\\\\Novel" :create "New";',
     )
     world.send(ANN)
-    assert world.counts("ann") == {"Archive": 1, "Elsewhere": 1, "Vital": 1}
-    vital = next(info for info in run_now(account.mailboxes()) if info.name == "Vital")
-    assert vital.special_use == "\\Important"
+    assert world.counts("ann") == {"Archive": 1, "Elsewhere": 1, "Vital": 1, "New": 1}
+    uses = {info.name: info.special_use for info in run_now(account.mailboxes())}
+    assert (uses["Vital"], uses["New"]) == ("\\Flagged", ""), "what nobody knows is no use (RFC 8579 4)"
+
+
+def test_of_several_with_a_use_that_is_taken_which_is_named(world):
+    """RFC 8579 4."""
+    run_now(world.mail.account("ann").create("More", "\\Archive"))
+    world.script("ann", 'require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Archive" "More";')
+    world.send(ANN)
+    world.script("ann", 'require ["fileinto", "special-use"]; fileinto :specialuse "\\\\Archive" "Nowhere";')
+    world.send(ANN)
+    assert world.counts("ann") == {"Archive": 1, "More": 1}
 
 
 def test_a_discarded_message_is_nowhere(world):
@@ -376,6 +387,26 @@ def test_notices_that_a_redirect_asks_for(world):
     assert (sent.options.notify, sent.ret) == ({"SUCCESS", "FAILURE"}, "HDRS")
 
 
+@pytest.mark.parametrize("asked", [':notify "FAILURE"', ':ret "FULL"', ":bytimerelative 60"])
+def test_notices_that_a_redirect_asks_for_come_to_the_owner_of_the_script(world, asked):
+    """RFC 6009 6.1 and 7.1; nothing of what the sender asked for goes with it (RFC 3461 5.2.7.1)."""
+    world.script("ann", f'require ["redirect-dsn", "redirect-deliverby"]; redirect {asked} "x@far.example";')
+    to = Recipient(parse_address(ANN), RcptOptions(frozenset({"SUCCESS"}), "rfc822;first@there.example"))
+    world.send(to, options=MailOptions(ret="HDRS", envid="E1"), notices=MAYBE_FORGED)
+    [sent] = world.outgoing()
+    assert (sent.sender, sent.options.orcpt, sent.ret) == (ANN, f"rfc822;{ANN}", "FULL" if "ret" in asked else "")
+    assert sent.options.notify == ({"FAILURE"} if "notify" in asked else set())
+    [envelope] = run_now(world.queue.envelopes())
+    assert (envelope.options.envid, envelope.notices) == ("", ALL_NOTICES)
+
+
+def test_a_notice_of_a_mail_server_that_is_sent_on_is_answered_by_nobody(world):
+    world.script("ann", 'require "redirect-dsn"; redirect :notify "NEVER" "x@far.example";')
+    world.send(ANN, sender="")
+    [sent] = world.outgoing()
+    assert (sent.sender, sent.options.notify) == ("", {"NEVER"})
+
+
 def test_a_redirect_to_an_account_here_comes_to_its_scripts(world):
     world.script("ann", f'redirect "{BEA}";')
     world.script(
@@ -617,6 +648,14 @@ def test_somebody_is_told_of_a_message(world):
     [told] = world.outgoing()
     assert (told.to, told.sender) == ("phone@far.example", ANN)
     assert b"Auto-Submitted: auto-notified" in told.content and b"Subject: mail!" in told.content
+
+
+@pytest.mark.parametrize("to", [ANN, "ann+phone@here.example"])
+def test_who_tells_themselves_has_that_and_a_copy(world, to):
+    """RFC 8580 3."""
+    world.script("ann", f'require ["enotify", "fcc"]; notify :fcc "Sent" :message "mail!" "mailto:{to}";')
+    world.send(ANN)
+    assert world.counts("ann") == {"INBOX": 2, "Sent": 1}
 
 
 def test_everything_of_a_message_is_there_or_nothing(world, monkeypatch):

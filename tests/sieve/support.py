@@ -39,11 +39,12 @@ def run(
     limits: ScriptLimits | None = None,
     sender: str = "bob@example.com",
     recipient: str = "me@example.com",
+    parts: dict[str, str] | None = None,
     **facts: object,
 ) -> SieveOutcome:
     """Return what a script wants done with a message. What is asked is answered from ``answers``, else with None."""
     data = message if isinstance(message, bytes) else message.encode()
-    told = SieveFacts(data, EnvelopeFacts(sender, recipient), NOW, **facts)  # type: ignore[arg-type]
+    told = SieveFacts(data, EnvelopeFacts(sender, recipient, parts or {}), NOW, **facts)  # type: ignore[arg-type]
     compiled = compile_script(script.encode())
     return outcome(run_script(compiled, told, limits), lambda question: (answers or {}).get(question))
 

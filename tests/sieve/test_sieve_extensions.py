@@ -388,9 +388,49 @@ def test_a_copy_of_the_answer():
     assert actions(script % ':mailboxid "F1"')[0].copy == FiledCopy("Sent", ("\\Seen",), True, "", "F1")
 
 
-def test_a_mailbox_is_found_by_one_thing():
-    script = 'require ["fileinto", "special-use", "mailboxid"]; fileinto :specialuse "\\\\Junk" :mailboxid "F2" "c";'
-    assert mistakes(script) == ["1:81 :specialuse and :mailboxid exclude each other"]
+@pytest.mark.parametrize("command", ["fileinto", 'vacation :fcc "Sent"', 'notify :fcc "Sent"'])
+def test_a_mailbox_is_found_by_one_thing(command):
+    """RFC 9042 4.2 and 5."""
+    required = 'require ["fileinto", "vacation", "enotify", "fcc", "special-use", "mailboxid"]; '
+    told = mistakes(f'{required}{command} :specialuse "\\\\Junk" :mailboxid "F2" "mailto:a@b.example";')
+    assert [one.partition(" ")[2] for one in told] == [":specialuse and :mailboxid exclude each other"]
+
+
+@pytest.mark.parametrize("action", ["reject", "ereject", "redirect", "fileinto"])
+def test_what_writes_no_message_leaves_no_copy(action):
+    """RFC 8580 7 and 8."""
+    assert mistakes(f'require ["reject", "ereject", "fileinto", "fcc"]; {action} :fcc "Sent" "a@b.example";')
+
+
+@pytest.mark.parametrize(("uri", "says"), [("mailto:", "yes"), ("mailto:a@b.example", "yes"), ("xmpp:", "")])
+def test_whether_a_copy_of_a_notification_can_be_filed(uri, says):
+    """RFC 8580 6.1: the scheme is enough."""
+    assert holds(f'notify_method_capability "{uri}" "fcc" "yes"', require="enotify") == bool(says)
+
+
+@pytest.mark.parametrize("use", ["", "Junk", "\\\\", "\\\\a b", "\\\\a(b"])
+@pytest.mark.parametrize("command", ["fileinto", 'vacation :fcc "Sent"'])
+def test_a_use_is_written_as_uses_are(command, use):
+    """RFC 8579 4: known only when the script runs, it is looked at then."""
+    required = 'require ["fileinto", "vacation", "fcc", "special-use", "variables"]; '
+    assert mistakes(f'{required}{command} :specialuse "{use}" "a";')
+    failure = run(f'{required}set "use" "{use}"; {command} :specialuse "${{use}}" "a";').failure
+    assert failure is not None and "a use is written with a backslash" in failure.text
+
+
+def test_a_use_is_meant_however_it_is_written_and_one_that_nobody_knows_is_none():
+    """RFC 8579 4."""
+    script = 'require ["fileinto", "special-use"]; fileinto :specialuse "%s" "a";'
+    assert actions(script % "\\\\jUNK") == (FileMessage("a", use="\\Junk"),)
+    assert actions(script % "\\\\Novel") == (FileMessage("a"),)
+
+
+def test_a_mailbox_that_cannot_be_has_no_use():
+    """RFC 8579 3."""
+    answers = {SpecialUseExists("", "\\Junk"): True}
+    for name in ("a//b", ""):
+        script = f'require ["fileinto", "special-use"]; if specialuse_exists "{name}" "\\\\Junk" {{ discard; }}'
+        assert run(script, answers=answers).actions == (KeepMessage(implicit=True),)
 
 
 def test_places():
@@ -609,6 +649,59 @@ def test_what_cannot_be_converted_is_not():
     assert not holds('convert "application/pdf" "text/plain" [""]', PARTS, require="convert")
 
 
+def test_what_is_not_there_was_not_left_unconverted():
+    """RFC 6558 2.2: it is false where a conversion failed, and there only."""
+    script = 'require ["convert", "fileinto"]; if convert "image/tiff" "image/jpeg" ["pix-x=320"] { fileinto "a"; }'
+    assert actions(script, PARTS) == (FileMessage("a"),)
+
+
+@pytest.mark.parametrize("parameter", ["charset=iso-8859-1", "pix-x=320"])
+def test_what_is_asked_of_a_conversion_and_cannot_be_had_lets_it_fail(parameter):
+    assert not holds(f'convert "text/html" "text/plain" "{parameter}"', PARTS, require="convert")
+    assert holds('convert "text/html" "text/plain" "Charset=UTF-8"', PARTS, require="convert")
+
+
+@pytest.mark.parametrize("field", ["Content-Transfer-Encoding: x-own", "Content-Type: text/plain; charset=x-own"])
+def test_one_part_that_cannot_be_read_leaves_all_as_they_are(field):
+    """RFC 6558 2: a conversion is done whole or not at all."""
+    message = PARTS.replace("--b--", f"--b\r\n{field}\r\n\r\nx\r\n--b--").replace("charset=utf-8", "charset=latin1")
+    script = 'require "convert"; convert "text/plain" "text/plain" "charset=utf-8";'
+    assert actions(script, message) == (KeepMessage(implicit=True),)
+
+
+def test_a_part_that_is_converted_stays_what_it_is_for():
+    """RFC 6558 3.4: its Content-Disposition is looked at after it was converted."""
+    old = "Content-Type: text/html\r\nContent-Disposition: inline\r\nContent-MD5: Q2hlY2sgSW50ZWdyaXR5IQ==\r\n\r\n"
+    message = PARTS.replace("Content-Type: text/html\r\n\r\n", old)
+    body = content('require "convert"; convert "text/html" "text/plain" "";', message).body
+    assert b"\r\nContent-Disposition: inline\r\nContent-Type: text/plain; charset=utf-8\r\n" in body
+    assert b"MD5" not in body
+
+
+def test_a_loop_converts_its_part_and_none_below():
+    """RFC 6558 2."""
+    script = (
+        'require ["convert", "foreverypart", "mime"]; foreverypart { if header :mime :type "content-type" "%s" %s }'
+    )
+    convert = '{ convert "text/html" "text/plain" ""; }'
+    assert actions(script % ("multipart", convert), PARTS) == (KeepMessage(implicit=True),)
+    assert b"<p>" not in content(script % ("text", convert), PARTS).body
+
+
+def test_what_is_filed_is_as_it_was_then():
+    """RFC 6558 2.1."""
+    script = 'require ["convert", "fileinto"]; fileinto "a"; convert "text/html" "text/plain" ""; fileinto "b";'
+    first, second = actions(script, PARTS)
+    assert first.content is None and b"<p>" not in second.content.body
+
+
+def test_a_message_that_is_converted_whole_is_mime():
+    html = MESSAGE.replace("X-Empty:", "Content-Type: text/html")
+    header = content('require "convert"; convert "text/html" "text/plain" "";', html).header
+    assert b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n" in header
+    assert b"text/html" not in header
+
+
 # RFC 6009
 
 
@@ -622,11 +715,56 @@ def test_options_of_redirect():
 
 def test_a_time_that_is_given_is_counted_from_now():
     script = 'require "redirect-deliverby"; redirect :bytimeabsolute "2026-11-30T09:15:30+00:00" "a@b.example";'
+    assert actions(script)[0].by == "3600;R", "return is the default (RFC 6009 7)"
+
+
+@pytest.mark.parametrize("time", ["2026-11-30T09:15:30Z", "2026-11-30t09:15:30.25z", "2026-11-30T10:15:30+0100"])
+def test_ways_to_write_a_time(time):
+    """RFC 3339 5.6; RFC 6009 7.2 makes one of what the tests of dates say."""
+    script = f'require "redirect-deliverby"; redirect :bytimeabsolute "{time}" :bymode "notify" "a@b.example";'
     assert actions(script)[0].by == "3600;N"
 
 
+@pytest.mark.parametrize("test", ["envelope", "envelope :matches"])
+def test_times_of_the_envelope_are_in_the_zone_that_is_asked_for(test):
+    """RFC 6009 5."""
+    parts = {"bytimeabsolute": "2026-11-30T09:15:30Z", "bymode": "return"}
+    required = "envelope envelope-deliverby"
+    for zone, time in (("", "2026-11-30T11:15:30+02:00"), (':zone "+0000"', "2026-11-30T09:15:30Z")):
+        asked = f'{test} {zone} "bytimeabsolute" "{time}"'
+        assert holds(asked, require=required, parts=parts, zone=timezone(timedelta(hours=2)))
+    assert holds('envelope :zone "+0000" "bymode" "return"', require=required, parts=parts)
+    assert not holds('envelope :matches "bytimeabsolute" "*"', require=required), "the envelope has none"
+
+
+def test_parts_that_are_no_addresses_have_none():
+    """RFC 6009 4 and 5."""
+    required = 'require ["envelope", "envelope-dsn", "envelope-deliverby", "variables"]; '
+    for part in ("orcpt", "bymode"):
+        assert mistakes(f'{required}if envelope :all ["from", "{part}"] "a" {{ keep; }}')
+    failure = run(f'{required}set "a" "orcpt"; if envelope :domain "${{a}}" "a" {{ keep; }}').failure
+    assert failure is not None and failure.text == '"orcpt" of the envelope is no address that has parts'
+
+
+@pytest.mark.parametrize("zone", ["CET", "+01:00"])
+def test_zones_that_cannot_be(zone):
+    required = 'require ["envelope", "envelope-deliverby", "variables"]; '
+    assert mistakes(f'{required}if envelope :zone "{zone}" "from" "a" {{ keep; }}')
+    script = f'{required}set "z" "{zone}"; if envelope :zone "${{z}}" "bytimeabsolute" "a" {{ keep; }}'
+    assert run(script, parts={"bytimeabsolute": "2026-11-30T09:15:30Z"}).failure is not None
+
+
 @pytest.mark.parametrize(
-    "tags", [':notify "sometimes"', ':ret "all"', ':bytimeabsolute "noon"', ':bytimerelative 5 :bymode "x"']
+    "tags",
+    [
+        ':notify "sometimes"',
+        ':notify "failure, delay"',
+        ':ret "all"',
+        ':bytimeabsolute "noon"',
+        ':bytimerelative 5 :bymode "x"',
+        ':bymode "notify"',
+        ":bytrace",
+    ],
 )
 def test_options_that_cannot_be(tags):
     assert mistakes(f'require ["redirect-dsn", "redirect-deliverby"]; redirect {tags} "a@b.example";')

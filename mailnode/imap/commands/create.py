@@ -8,13 +8,14 @@ from typing import ClassVar
 from mailnode.errors import MailboxExists
 from mailnode.imap.answers import Answer, CommandRefused
 from mailnode.imap.commands.context import Context
-from mailnode.imap.commands.list import SPECIAL_USES, say_normalized
+from mailnode.imap.commands.list import say_normalized
 from mailnode.imap.commands.mailboxes import argument_as_written
 from mailnode.imap.commands.row import AFTER_LOGIN, CommandRow
 from mailnode.imap.others import own_place
 from mailnode.imap.view.known_mailboxes import OwnChange
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import CommandFault, Lexer
+from mailnode.values.mailbox import SPECIAL_USES
 from mailnode.values.mailbox_name import INBOX
 from mailnode.values.object_ids import mailbox_id_code
 

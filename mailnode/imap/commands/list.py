@@ -24,15 +24,10 @@ from mailnode.imap.wire import responses
 from mailnode.imap.wire.command import Command
 from mailnode.imap.wire.lexer import CommandFault, Lexer
 from mailnode.imap.wire.names import Patterns
-from mailnode.values.mailbox import MailboxInfo, MailboxStatus
+from mailnode.values.mailbox import SPECIAL_USES, MailboxInfo, MailboxStatus
 from mailnode.values.mailbox_name import INBOX, SEPARATOR, mailbox_name
 
 MAX_PATTERNS = 64  # of one LIST
-
-# RFC 6154 2, by capitals.
-SPECIAL_USES = {
-    name.upper(): name for name in ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")
-}
 
 # Attributes that came with capabilities.
 _SAID_WITH = {

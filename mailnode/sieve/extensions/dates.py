@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone
 
 from mailnode.message.dates import parse_date
 from mailnode.message.headers import unfold
@@ -21,8 +20,8 @@ from mailnode.sieve.extensions.looking import KEYS
 from mailnode.sieve.faults import ScriptFailed
 from mailnode.sieve.fields import check_last, named_lines
 from mailnode.sieve.run import ScriptRun
+from mailnode.sieve.zones import check_zone, iso_time, offset_of, wanted_zone
 
-_ZONE = re.compile(r"([+-])([0-9]{2})([0-9]{2})\Z")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _JULIAN_START = datetime(1858, 11, 17).toordinal()
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -31,20 +30,10 @@ PART = SieveArgument("part", ArgumentKind.STRING)
 ZONE = SieveTag("zone", ArgumentKind.STRING, group="zone")
 
 
-def _offset(when: datetime) -> str:
-    minutes = int((when.utcoffset() or timedelta()).total_seconds() // 60)
-    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}{abs(minutes) % 60:02d}"
-
-
-def _iso(when: datetime) -> str:
-    zone = _offset(when)
-    return f"{when:%Y-%m-%dT%H:%M:%S}" + ("Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}")
-
-
 def _std11(when: datetime) -> str:
     return (
         f"{_DAYS[when.weekday()]}, {when.day:02d} {_MONTHS[when.month - 1]} {when.year:04d} "
-        f"{when:%H:%M:%S} {_offset(when)}"
+        f"{when:%H:%M:%S} {offset_of(when)}"
     )
 
 
@@ -59,30 +48,17 @@ PARTS: dict[str, Callable[[datetime], str]] = {
     "minute": lambda when: f"{when.minute:02d}",
     "second": lambda when: f"{when.second:02d}",
     "time": lambda when: f"{when:%H:%M:%S}",
-    "iso8601": _iso,
+    "iso8601": iso_time,
     "std11": _std11,
-    "zone": _offset,
+    "zone": offset_of,
     "weekday": lambda when: str(when.isoweekday() % 7),
 }
-
-
-def zone_of(text: str) -> tzinfo | None:
-    """Read a time-zone (RFC 5260 4.1); None for anything else."""
-    found = _ZONE.match(text)
-    if found is None or int(found[3]) > 59 or int(found[2]) > 23:
-        return None
-    minutes = int(found[2]) * 60 + int(found[3])
-    return timezone(timedelta(minutes=-minutes if found[1] == "-" else minutes))
 
 
 def _shifted(run: ScriptRun, call: ScriptCall, when: datetime) -> datetime:
     if call.has(":originalzone"):
         return when
-    zone: tzinfo | None = run.facts.zone
-    if call.has(":zone"):
-        zone = zone_of(run.text(call, ":zone"))
-        if zone is None:
-            raise ScriptFailed(f'"{run.text(call, ":zone")[:40]}" is no time zone such as "+0100"')
+    zone = wanted_zone(run, call)
     try:
         return when.astimezone(zone)
     except (OverflowError, ValueError):
@@ -125,9 +101,7 @@ def _check(checking: Checking, call: ScriptCall) -> None:
     for name in call.constants("part"):
         if name.lower() not in PARTS:
             checking.refuse(call, "part", f'a date has no part "{name[:40]}"')
-    for zone in call.constants(":zone"):
-        if zone_of(zone) is None:
-            checking.refuse(call, ":zone", f'"{zone[:40]}" is no time zone such as "+0100"')
+    check_zone(checking, call)
 
 
 EXTENSIONS = (

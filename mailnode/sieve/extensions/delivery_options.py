@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from mailnode.sieve.constructs import ArgumentKind, Checking, ScriptCall, SieveExtension, SieveTag
 from mailnode.sieve.faults import ScriptFailed, ValueRefused
 from mailnode.sieve.run import ScriptRun
+from mailnode.sieve.zones import iso_time
 
 MAX_SECONDS = 999_999_999  # RFC 2852 4: nine digits
 _NOTICES = frozenset({"SUCCESS", "FAILURE", "DELAY"})
-_ISO = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(Z|[+-][0-9]{2}:[0-9]{2})\Z", re.IGNORECASE)
+# RFC 3339 5.6; and as the tests of dates have zones, without a colon, for RFC 6009 7.2 makes times of these.
+_ISO = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?)(Z|[+-][0-9]{2}:?[0-9]{2})\Z", re.IGNORECASE
+)
 _MODES = {"notify": "N", "return": "R"}
 
 
 def checked_notify(text: str) -> str:
-    """Return a value of NOTIFY (RFC 3461 4.1). :raises ValueRefused: it is none."""
-    words = [word.strip().upper() for word in text.split(",")]
+    """Return a value of NOTIFY (RFC 6009 6, RFC 3461 4.1). :raises ValueRefused: it is none."""
+    words = text.upper().split(",")
     if words != ["NEVER"] and not (set(words) <= _NOTICES and len(set(words)) == len(words)):
         raise ValueRefused(f':notify is NEVER, or some of SUCCESS, FAILURE and DELAY, not "{text[:40]}"')
     return ",".join(words)
 
 
 def checked_ret(text: str) -> str:
-    """Return a value of RET (RFC 3461 4.3). :raises ValueRefused: it is none."""
+    """Return a value of RET (RFC 6009 6, RFC 3461 4.3). :raises ValueRefused: it is none."""
     if text.upper() not in ("FULL", "HDRS"):
         raise ValueRefused(f':ret is FULL or HDRS, not "{text[:40]}"')
     return text.upper()
@@ -41,8 +45,13 @@ def absolute_time(text: str) -> float:
         raise ValueRefused(f'"{text[:40]}" is no time such as 2026-11-30T08:15:30Z') from None
 
 
+def time_in_zone(text: str, zone: tzinfo) -> str:
+    """Return the time of the envelope as a zone has it (RFC 6009 5). :raises ValueRefused: it is none."""
+    return iso_time(datetime.fromtimestamp(absolute_time(text), zone))
+
+
 def deliver_by(run: ScriptRun, call: ScriptCall) -> str:
-    """Return the value of BY (RFC 2852 4) that redirect asks for (RFC 6009 5); "" for none. :raises ScriptFailed: no time."""
+    """Return the value of BY (RFC 2852 4) that redirect asks for (RFC 6009 7); "" for none. :raises ScriptFailed: no time."""
     if call.has(":bytimerelative"):
         seconds = call.number(":bytimerelative")
     elif call.has(":bytimeabsolute"):
@@ -52,7 +61,7 @@ def deliver_by(run: ScriptRun, call: ScriptCall) -> str:
             raise ScriptFailed(str(error)) from None
     else:
         return ""
-    mode = _MODES.get(run.text(call, ":bymode", "notify").lower())
+    mode = _MODES.get(run.text(call, ":bymode", "return").lower())
     if mode is None:
         raise ScriptFailed(':bymode is "notify" or "return"')
     bounded = min(max(seconds, -MAX_SECONDS), MAX_SECONDS)
@@ -78,6 +87,9 @@ def check_options(checking: Checking, call: ScriptCall) -> None:
                 check(text)
             except ValueRefused as error:
                 checking.refuse(call, tag, str(error))
+    for tag in (":bymode", ":bytrace"):
+        if call.has(tag) and not call.has(":bytimerelative") and not call.has(":bytimeabsolute"):  # RFC 6009 7
+            checking.refuse(call, tag, f"{tag} needs :bytimerelative or :bytimeabsolute")
     for mode in call.constants(":bymode"):
         if mode.lower() not in _MODES:
             checking.refuse(call, ":bymode", f':bymode is "notify" or "return", not "{mode[:40]}"')
@@ -86,19 +98,22 @@ def check_options(checking: Checking, call: ScriptCall) -> None:
 STRING = ArgumentKind.STRING
 ON = ("redirect",)
 EXTENSIONS = (
-    SieveExtension("envelope-dsn", "RFC 6009 2", "notify, orcpt, ret and envid of the test envelope"),
+    SieveExtension("envelope-dsn", "RFC 6009 4", "notify, orcpt, ret and envid of the test envelope"),
     SieveExtension(
         "redirect-dsn",
-        "RFC 6009 3",
+        "RFC 6009 6",
         ":notify and :ret of redirect",
         tags=(SieveTag("notify", STRING, on=ON), SieveTag("ret", STRING, on=ON)),
     ),
     SieveExtension(
-        "envelope-deliverby", "RFC 6009 4", "bytimeabsolute, bytimerelative, bymode and bytrace of the test envelope"
+        "envelope-deliverby",
+        "RFC 6009 5",
+        "bytimeabsolute, bytimerelative, bymode and bytrace of the test envelope; its :zone",
+        tags=(SieveTag("zone", STRING, on=("envelope",)),),
     ),
     SieveExtension(
         "redirect-deliverby",
-        "RFC 6009 5",
+        "RFC 6009 7",
         ":bytimerelative, :bytimeabsolute, :bymode and :bytrace of redirect",
         tags=(
             SieveTag("bytimerelative", ArgumentKind.NUMBER, group="by time", on=ON),

@@ -9,7 +9,7 @@ from mailnode.sieve.constructs import ArgumentKind, Checking, ScriptCall, SieveA
 from mailnode.sieve.extensions.delivery_options import check_options, deliver_by, notices
 from mailnode.sieve.extensions.lists import check_list, named_list, no_list
 from mailnode.sieve.faults import ScriptFailed, ValueRefused
-from mailnode.sieve.places import check_mailbox, check_use, checked_mailbox, flags_of
+from mailnode.sieve.places import check_mailbox, check_use, checked_mailbox, flags_of, wanted_use
 from mailnode.sieve.questions import ListKnown
 from mailnode.sieve.run import ScriptRun
 
@@ -35,14 +35,11 @@ def _discard(run: ScriptRun, call: ScriptCall) -> None:
 def _fileinto(run: ScriptRun, call: ScriptCall) -> None:
     _delivers(run, call)
     mailbox = checked_mailbox(run.text(call, "mailbox"))
-    use = run.text(call, ":specialuse")
-    if use and not use.startswith("\\"):
-        raise ScriptFailed(f'a use begins with a backslash, not as "{use[:40]}"')
     action = FileMessage(
         mailbox,
         flags_of(run, call),
         call.has(":create"),
-        use,
+        wanted_use(run, call),
         run.text(call, ":mailboxid"),
         run.mail.content(),
     )

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mailnode.sieve.addresses import ADDRESS_FIELDS, address_parts, field_addresses, part_tags, split_address
+from mailnode.sieve.addresses import (
+    ADDRESS_FIELDS,
+    address_parts,
+    field_addresses,
+    names_part,
+    part_tags,
+    split_address,
+)
 from mailnode.sieve.constructs import (
     ArgumentKind,
     Checking,
@@ -14,14 +21,16 @@ from mailnode.sieve.constructs import (
     SieveTag,
     SieveTest,
 )
-from mailnode.sieve.faults import ScriptFailed
+from mailnode.sieve.extensions.delivery_options import time_in_zone
+from mailnode.sieve.faults import ScriptFailed, ValueRefused
 from mailnode.sieve.fields import check_last, check_mime, field_values, fields_of, named_lines
 from mailnode.sieve.run import ScriptRun
+from mailnode.sieve.zones import check_zone, wanted_zone
 
 KEYS = SieveArgument("keys", ArgumentKind.STRINGS)
 HEADERS = SieveArgument("headers", ArgumentKind.STRINGS)
 _BASE_PARTS = ("from", "to")
-# Parts of the envelope that extensions add (RFC 6009 2 and 4).
+# Parts of the envelope that extensions add (RFC 6009 4 and 5).
 _ADDED_PARTS = {
     **dict.fromkeys(("notify", "orcpt", "ret", "envid"), "envelope-dsn"),
     **dict.fromkeys(("bytimeabsolute", "bytimerelative", "bymode", "bytrace"), "envelope-deliverby"),
@@ -66,19 +75,29 @@ def _envelope(run: ScriptRun, call: ScriptCall) -> list[str]:
 
 def _added(run: ScriptRun, call: ScriptCall, name: str) -> Iterable[str]:
     """A part that an extension knows: nothing where the envelope has none."""
+    if names_part(call):  # RFC 6009 4 and 5: it is no address
+        raise ScriptFailed(f'"{name}" of the envelope is no address that has parts')
     value = run.facts.envelope.parts.get(name)
     if value is None:
         return ()
+    if name == "bytimeabsolute":
+        try:
+            value = time_in_zone(value, wanted_zone(run, call))
+        except ValueRefused as error:
+            raise ScriptFailed(str(error)) from None
     return value.split(",") if name == "notify" else (value,)
 
 
 def _check_envelope(checking: Checking, call: ScriptCall) -> None:
+    check_zone(checking, call)
     for part in call.constants("parts"):
         name = part.lower()
         if name not in _BASE_PARTS and name not in _ADDED_PARTS:
             checking.refuse(call, "parts", f'the envelope has no part "{part[:40]}"')
         elif name in _ADDED_PARTS and _ADDED_PARTS[name] not in checking.required:
             checking.refuse(call, "parts", f'the part "{name}" needs require "{_ADDED_PARTS[name]}"')
+        elif name in _ADDED_PARTS and names_part(call):
+            checking.refuse(call, "parts", f'"{name}" of the envelope is no address that has parts')
 
 
 def _check_header(checking: Checking, call: ScriptCall) -> None:

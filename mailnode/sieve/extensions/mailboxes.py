@@ -18,7 +18,7 @@ from mailnode.sieve.run import ScriptRun
 from mailnode.values.mailbox_name import mailbox_name
 
 SERVER = ""
-PLACE = "what a mailbox is found by"  # RFC 9042 4.2: one of them
+PLACE = "what a mailbox is found by"  # RFC 9042 4.2 and 5: one of them
 
 
 def _names(run: ScriptRun, call: ScriptCall) -> list[str] | None:
@@ -65,13 +65,23 @@ def _metadataexists(run: ScriptRun, call: ScriptCall) -> bool:
     return all(isinstance(run.answer(question), str) for question in _ask_metadata(run, call))
 
 
-def _ask_uses(run: ScriptRun, call: ScriptCall) -> list[SpecialUseExists]:
-    mailbox = _mailbox_of(run, call)
+def _uses(run: ScriptRun, call: ScriptCall) -> list[SpecialUseExists] | None:
+    """What a test of uses asks; None where it names what can be no mailbox."""
+    try:
+        mailbox = mailbox_name(run.text(call, "mailbox")) if call.has("mailbox") else ""
+    except BadMailboxName:
+        return None
     return [SpecialUseExists(mailbox, use) for use in run.texts(call, "uses")]
 
 
+def _ask_uses(run: ScriptRun, call: ScriptCall) -> list[SpecialUseExists]:
+    return _uses(run, call) or []
+
+
 def _specialuse_exists(run: ScriptRun, call: ScriptCall) -> bool:
-    return all(run.answer(question) for question in _ask_uses(run, call))
+    """RFC 8579 3."""
+    asked = _uses(run, call)
+    return asked is not None and all(run.answer(question) for question in asked)
 
 
 MAILBOX = SieveArgument("mailbox", ArgumentKind.STRING)
@@ -112,7 +122,7 @@ EXTENSIONS = (
     ),
     SieveExtension(
         "special-use",
-        "RFC 8579",
+        "RFC 8579 3 and 4",
         "the test specialuse_exists; :specialuse of fileinto",
         tests=(
             SieveTest(
@@ -130,7 +140,7 @@ EXTENSIONS = (
     ),
     SieveExtension(
         "mailboxid",
-        "RFC 9042",
+        "RFC 9042 4 to 6",
         "the test mailboxidexists; :mailboxid of fileinto",
         tests=(
             SieveTest(
@@ -141,7 +151,7 @@ EXTENSIONS = (
     ),
     SieveExtension(
         "fcc",
-        "RFC 8580",
+        "RFC 8580 3",
         ":fcc of vacation and notify: a copy of what is sent",
         tags=(
             SieveTag("fcc", ArgumentKind.STRING, on=("vacation", "notify")),

@@ -22,7 +22,7 @@ from mailnode.sieve.extensions.looking import KEYS
 from mailnode.sieve.extensions.vacation import is_mailbox, one_line
 from mailnode.sieve.extensions.variables import modifier_tags
 from mailnode.sieve.faults import ScriptFailed, ValueRefused
-from mailnode.sieve.mailto import MailtoUri, parse_mailto
+from mailnode.sieve.mailto import SCHEME, MailtoUri, parse_mailto
 from mailnode.sieve.run import ScriptRun
 
 IMPORTANCE = ("1", "2", "3")
@@ -84,12 +84,16 @@ def _valid(run: ScriptRun, call: ScriptCall) -> bool:
 
 
 def _capability(run: ScriptRun, call: ScriptCall) -> list[str]:
-    """RFC 5436 2.2: nobody knows who is online. Of anything else nothing is known (RFC 5435 5)."""
+    """RFC 5436 2.2: nobody knows who is online. RFC 8580 6.1: of what goes by mail a copy can be filed, whoever it is for; the
+    URI may be no more than its scheme. Of anything else nothing is known (RFC 5435 5)."""
+    uri, capability = run.text(call, "uri"), run.text(call, "capability").lower()
+    if capability == "fcc":
+        return ["yes"] if uri.lower().startswith(SCHEME) else []
     try:
-        parse_mailto(run.text(call, "uri"))
+        parse_mailto(uri)
     except ValueRefused:
         return []
-    return ["maybe"] if run.text(call, "capability").lower() == "online" else []
+    return ["maybe"] if capability == "online" else []
 
 
 def _check(checking: Checking, call: ScriptCall) -> None:

@@ -288,7 +288,7 @@ def _where(tx: Transaction, account_id: str, place: CopyPlace, modseq: int) -> i
     try:
         if place.special_use:
             return mailbox_tree.of_use(tx, account_id, place.special_use, modseq)
-        there = mailbox_tree.with_use(tx, account_id, place.use) if place.use else None
+        there = mailbox_tree.with_use(tx, account_id, place.use, place.mailbox) if place.use else None
         if there is None and place.create:
             return mailbox_tree.found_or_made(tx, account_id, place.mailbox, place.use, modseq)
     except (LimitReached, OverQuota):

@@ -147,13 +147,15 @@ def find(tx: Transaction, account_id: str, name: str) -> int | None:
     return mailbox_id if selectable else None
 
 
-def with_use(tx: Transaction, account_id: str, use: str) -> int | None:
-    """Return the id of the mailbox that has a use, the oldest of several, or None."""
+def with_use(tx: Transaction, account_id: str, use: str, name: str = "") -> int | None:
+    """Return the id of the mailbox that has a use, or None; of several that with a name (RFC 8579 4), or the oldest."""
     rows = tx.execute(
-        f"SELECT mailbox_id FROM mailbox{_STANDS} AND special_use = ? AND selectable = 1 ORDER BY mailbox_id LIMIT 1",
+        f"SELECT mailbox_id FROM mailbox{_STANDS} AND special_use = ? AND selectable = 1 ORDER BY mailbox_id",
         (account_id, use),
     )
-    return int(rows[0][0]) if rows else None
+    found = [int(row[0]) for row in rows]
+    named = find(tx, account_id, name) if name and len(found) > 1 else None
+    return named if named in found else found[0] if found else None
 
 
 def is_selectable(tx: Transaction, account_id: str, mailbox_id: int) -> bool:
