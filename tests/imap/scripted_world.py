@@ -34,6 +34,7 @@ REQUIRED = [
     "imap4flags",
     "imapsieve",
     "mailbox",
+    "special-use",
     "variables",
 ]
 REQUIRE = "require [" + ", ".join(f'"{name}"' for name in REQUIRED) + "];\n"

@@ -158,6 +158,15 @@ def test_several_filed_copies_each_with_its_flags(world):
     assert "X-A" not in "".join(client.ask("a FETCH 1:2 BODY.PEEK[HEADER]"))
 
 
+def test_of_several_mailboxes_with_a_use_that_is_taken_which_is_named(world):
+    """RFC 8579 4."""
+    run_now(world.store.account("acc").create("More", "\\Archive"))
+    world.script(r'fileinto :copy :specialuse "\\archive" "More"; fileinto :copy :specialuse "\\Archive" "Nowhere";')
+    world.name("INBOX")
+    append(world.connect(select="INBOX"))
+    assert (len(world.holds("More")), len(world.holds("Archive"))) == (1, 1)
+
+
 def test_what_a_script_files_runs_no_script(world):
     world.script(r'addflag "\\Flagged"; fileinto :copy "Junk"; fileinto :copy "INBOX";')
     world.name("")
