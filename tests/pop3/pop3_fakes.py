@@ -86,6 +86,8 @@ class FakeLogin:
 class FakeExchange:
     """PLAIN as one message; TWO-STEP with an empty challenge before it."""
 
+    final = False  # no challenge is said together with a success
+
     def __init__(self, logins, mechanism, mind):
         self.login = None
         self._logins = logins
