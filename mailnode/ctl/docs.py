@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from inspect import cleandoc
 
 import click
 
@@ -168,7 +169,7 @@ def render() -> str:
 
 
 def _group(name: str, group: click.Group) -> Iterator[str]:
-    yield from (name, "-" * len(name), "", group.help or "", "")
+    yield from (name, "-" * len(name), "", cleandoc(group.help or ""), "")
     for inner, command in sorted(group.commands.items()):
         if isinstance(command, click.Group):
             for deeper, below in sorted(command.commands.items()):

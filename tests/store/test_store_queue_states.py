@@ -115,7 +115,7 @@ def came_to(engine, queue, post, loop):
 
 def test_the_page_has_all_states_and_steps():
     assert NUMBERS == {"": "S0", WAITING: "S1", LEASED: "S2", DELIVERED: "S3", FAILED: "S4"}
-    assert set(HEADINGS) - set(STEPS) == {"for a crowd", "remove"}
+    assert set(HEADINGS) - set(STEPS) == {"for a crowd", "for several", "remove"}
     assert said("settle") == {("S2", "S1"), ("S2", "S3"), ("S2", "S4")}
     assert said("drop") == {("S1", "S4"), *((number, "S0") for number in NUMBERS.values())}
 
