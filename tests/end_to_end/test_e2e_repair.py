@@ -73,7 +73,6 @@ def test_a_message_whose_file_is_cut_is_named_set_aside_and_taken_back(node):
     octets = path.read_bytes()
     path.write_bytes(octets[: len(octets) // 2])
     assert verify(node)[1] == 0  # which looks whether it is there
-    assert health(node) == (200, "ok", None, None)
     assert read(node) == (3, "NO", ["one", "three"])
     wait_for(lambda: health(node) == (503, "damaged", 1, 0), "what was found by reading")
     assert node.wait_event("store.damaged")["error"].startswith(str(path))
