@@ -141,6 +141,7 @@ class ScriptMaker:
 
     def script(self) -> bytes:
         self._edited = False
+        self._asked_before = False  # whether the script has a test duplicate: one is enough for Pigeonhole
         lines = [f"require [{', '.join(map(quoted, REQUIRED))}];"]
         for number in range(self._random.randrange(4, 12)):
             lines += self._statement(number)
@@ -172,7 +173,8 @@ class ScriptMaker:
             return [f"{command} {flags};"]
         if roll < 0.98:
             return [self._edit()]
-        if roll < 0.985:
+        if roll < 0.985 and not self._asked_before:
+            self._asked_before = True
             return [f'if duplicate {{ fileinto "D{number}"; }}']
         return [random.choice(("keep;", 'redirect :copy "y@example.org";', "discard;"))]
 
