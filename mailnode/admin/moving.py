@@ -13,7 +13,7 @@ from mailnode.errors import BlobDamaged, KeywordLimit, MailboxExists, NoSuchMail
 from mailnode.interfaces.store import IMailAccount, IMailbox
 from mailnode.message.lineends import LineEnds
 from mailnode.values.facts import decode_sort_keys
-from mailnode.values.flags import is_keyword, system_flag
+from mailnode.values.flags import split_flags
 from mailnode.values.mailbox import MailboxInfo, NewMessage
 from mailnode.values.mailbox_name import INBOX, mailbox_name
 from mailnode.values.moving import (
@@ -174,7 +174,7 @@ async def moving_flags(admin: Administration, address: str, mailbox: int, messag
         wanted.setdefault(tuple(given), []).append(int(uid))
     changed = 0
     for names, uids in wanted.items():
-        system, keywords = _flags(names)
+        system, keywords = split_flags(names)
         try:
             stored = await box.store_flags(sorted(uids), "add", system, keywords)
         except KeywordLimit:  # the others are still worth having
@@ -252,7 +252,7 @@ async def _staged(
             writer.abort()
             raise
         start += one.octets
-        system, keywords = _flags(one.flags)
+        system, keywords = split_flags(one.flags)
         uidl = one.uidl if 0 < len(one.uidl) <= MAX_UIDL and one.uidl.isascii() and one.uidl.isprintable() else ""
         new.append(
             NewMessage(
@@ -282,17 +282,6 @@ async def _append(mail: IMailAccount, mailbox: int, new: Sequence[NewMessage], a
         appended = await box.append(kept)
     answer["uids"] = list(appended.uids)
     answer["uidnext"] = appended.uids[-1] + 1 if appended.uids else answer["uidnext"]
-
-
-def _flags(names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
-    """Return system flags and keywords of names; what is neither is left out."""
-    system = 0
-    keywords: dict[str, str] = {}
-    for name in names:
-        system |= system_flag(name) or 0
-        if is_keyword(name):
-            keywords.setdefault(name.lower(), name)
-    return system, tuple(keywords.values())
 
 
 def _ranges(start: int, end: int) -> Iterator[tuple[int, int]]:

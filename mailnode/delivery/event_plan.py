@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from mailnode.sieve.actions import DiscardMessage, FileMessage, KeepMessage, SieveAction
-from mailnode.values.flags import system_flag
+from mailnode.values.flags import split_flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +53,9 @@ def event_plan(actions: Iterable[SieveAction], flags: Sequence[str]) -> EventPla
 
 def difference(before: Sequence[str], after: Sequence[str]) -> FlagDifference:
     """Return what makes flags of others: so that what somebody else changes meanwhile stays."""
-    set_bits, set_keywords = flags_of(_without(after, before))
-    cleared_bits, cleared_keywords = flags_of(_without(before, after))
+    set_bits, set_keywords = split_flags(_without(after, before))
+    cleared_bits, cleared_keywords = split_flags(_without(before, after))
     return FlagDifference(set_bits, set_keywords, cleared_bits, cleared_keywords)
-
-
-def flags_of(names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
-    """Return bits of system flags, and keywords."""
-    bits, keywords = 0, []
-    for name in names:
-        bit = system_flag(name)
-        if bit is None:
-            keywords.append(name)
-        else:
-            bits |= bit
-    return bits, tuple(keywords)
 
 
 def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:

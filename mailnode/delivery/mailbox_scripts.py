@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailnode.delivery.event_plan import EventPlan, event_plan, flags_of
+from mailnode.delivery.event_plan import EventPlan, event_plan
 from mailnode.delivery.script_actions import AccountMail, IScriptActions
 from mailnode.errors import (
     BlobDamaged,
@@ -44,7 +44,7 @@ from mailnode.values.address import Address, parse_address
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
 from mailnode.values.events import EventFields, emit
 from mailnode.values.filtered import ScriptMail
-from mailnode.values.flags import DELETED, KeywordTable
+from mailnode.values.flags import DELETED, KeywordTable, split_flags
 from mailnode.values.ids import new_id
 from mailnode.values.mailbox import MailboxInfo, NewMessage
 from mailnode.values.mailbox_event import MailboxEvent
@@ -306,9 +306,9 @@ class MailboxScripts:
         if file.content is None:
             copied = await case.mailbox.copy([uid], target)
             if file.flags != facts.flags and copied.target:
-                await case.mail.open(target).store_flags(copied.target, "set", *flags_of(file.flags))
+                await case.mail.open(target).store_flags(copied.target, "set", *split_flags(file.flags))
             return
-        bits, keywords = flags_of(file.flags)
+        bits, keywords = split_flags(file.flags)
         blob = await case.mail.blobs().put(edited(facts.message, file.content))
         found = await self._delivery.scan(blob)
         message = NewMessage(blob, found, date, offset, flags=bits, keywords=keywords)

@@ -55,7 +55,7 @@ from mailnode.values.directory import Resolved
 from mailnode.values.envelope import ALL_NOTICES, MAYBE_FORGED, Envelope, MailOptions, Origin, RcptOptions, Recipient
 from mailnode.values.events import emit
 from mailnode.values.filtered import ScriptMail
-from mailnode.values.flags import is_keyword, system_flag
+from mailnode.values.flags import split_flags
 from mailnode.values.ids import new_id
 from mailnode.values.mailbox import CopyPlace
 from mailnode.values.object_ids import MAILBOX, number_of
@@ -460,7 +460,7 @@ def _elsewhere(judgement: Judgement, about: AccountMail) -> tuple[Judgement, boo
 
 
 def _place(about: AccountMail, action: KeepMessage | FileMessage) -> CopyPlace:
-    flags, keywords = _flags(action.flags)
+    flags, keywords = split_flags(action.flags)
     flags, keywords = flags | about.plan.flags, tuple(dict.fromkeys(about.plan.keywords + keywords))
     if isinstance(action, KeepMessage):
         return CopyPlace(about.plan.mailbox or "INBOX", flags, keywords, about.plan.special_use)
@@ -469,18 +469,6 @@ def _place(about: AccountMail, action: KeepMessage | FileMessage) -> CopyPlace:
 
 
 def _filed_copy(about: AccountMail, copy: FiledCopy) -> CopyPlace:
-    flags, keywords = _flags(copy.flags)
+    flags, keywords = split_flags(copy.flags)
     mailbox_id = number_of(MAILBOX, about.account_id, copy.mailbox_id) if copy.mailbox_id else 0
     return CopyPlace(copy.mailbox, flags, keywords, "", copy.create, copy.use, mailbox_id)
-
-
-def _flags(names: Sequence[str]) -> tuple[int, tuple[str, ...]]:
-    """Return system flags and keywords; what can be neither is passed over (RFC 5232 2)."""
-    bits, keywords = 0, []
-    for name in names:
-        bit = system_flag(name)
-        if bit is not None:
-            bits |= bit
-        elif is_keyword(name):
-            keywords.append(name)
-    return bits, tuple(dict.fromkeys(keywords))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SEEN = 1
@@ -38,6 +39,17 @@ def is_keyword(name: str) -> bool:
     return (
         0 < len(name) <= MAX_KEYWORD_OCTETS and name.isascii() and name.isprintable() and not set(name) & _NOT_IN_ATOMS
     )
+
+
+def split_flags(names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
+    """Return system flags as bits, and keywords, each once whatever its case; what can be neither is left out."""
+    system = 0
+    keywords: dict[str, str] = {}
+    for name in names:
+        system |= system_flag(name) or 0
+        if is_keyword(name):
+            keywords.setdefault(name.lower(), name)
+    return system, tuple(keywords.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,12 @@ def test_system_flags():
     assert sum(flags.SYSTEM_FLAGS.values()) == flags.SYSTEM_MASK
 
 
+def test_flags_by_their_names():
+    names = ["\\seen", "Work", "\\Flagged", "WORK", "\\Recent", "a b", "k" * 101, "play", "\\SEEN"]
+    assert flags.split_flags(names) == (flags.SEEN | flags.FLAGGED, ("Work", "play"))
+    assert flags.split_flags([]) == (0, ())
+
+
 def test_keywords():
     table = KeywordTable(("$Forwarded", "Work"))
     assert table.bit("$forwarded") == 1 << 8
