@@ -6,7 +6,6 @@ again. Whatever goes wrong leaves a message to its account, as if there were no 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from typing import NamedTuple
 from zope.interface import implementer
 
 from mailnode.delivery.script_actions import AccountMail, IScriptActions
-from mailnode.delivery.script_runner import SMALL_MESSAGE
+from mailnode.delivery.whole_message import digest_of, with_fields
 from mailnode.errors import BadAddress, Busy, NoSuchAccount, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.log import EventLog
@@ -48,10 +47,8 @@ from mailnode.values.smtp_reply import Reply
 
 MAX_ACCOUNTS = 1000  # of one message whose scripts are looked for; those of others are passed over
 MAX_THROUGH = 10  # accounts that one message is sent through by scripts, one after the other
-
-MAX_CHANGED = (
-    256 * 1024 * 1024
-)  # octets in memory of all that scripts make of one message; what would be more goes as it came
+# Octets in memory of all that scripts make of one message; what would be more goes as it came.
+MAX_CHANGED = 256 * 1024 * 1024
 
 _log = EventLog()
 _EDITED = KeepMessage | FileMessage | RedirectMessage
@@ -240,9 +237,8 @@ class Filtering:
     async def _run(
         self, work: _Work, message: _OnItsWay, copy: _Copy, scripts: Sequence[StoredScript]
     ) -> tuple[CopyPlace, ...] | None:
-        about = _account_mail(
-            message, copy, await self._on_top(message.envelope.trace + copy.plan.prefix, message.stored)
-        )
+        seen = await with_fields(self._threads, message.envelope.trace + copy.plan.prefix, message.stored)
+        about = _account_mail(message, copy, seen)
         outcome = await self._sieve.run(copy.account_id, scripts, await self._facts(work, about, copy))
         self._tell(about, outcome)
         outcome = _in_memory(work, about, outcome)
@@ -267,7 +263,7 @@ class Filtering:
         :param stored: of the message that came. :param through: the accounts it has come through."""
         digest = b""
         if mail.content is not None:
-            digest = await self._digest(mail.content)
+            digest = await digest_of(self._threads, mail.content)
             stored = work.same(digest, mail.content)
             mail = replace(mail, content=stored)
         before = len(work.mail)
@@ -277,17 +273,6 @@ class Filtering:
         if mail.once is not None:
             work.mail[before:] = [replace(one, once=one.once or mail.once) for one in work.mail[before:]]
         work.mail.append(replace(mail, judgement=judgement))
-
-    async def _digest(self, content: bytes) -> bytes:
-        large = len(content) > SMALL_MESSAGE
-        return await self._threads.run("cpu", _sha256, content) if large else _sha256(content)
-
-    async def _on_top(self, fields: bytes, stored: bytes) -> bytes:
-        """Return a message with fields on top."""
-        if not fields:
-            return stored
-        large = len(stored) > SMALL_MESSAGE
-        return await self._threads.run("cpu", b"".join, (fields, stored)) if large else fields + stored
 
     async def _told(self, about: AccountMail, failed: FailedScript) -> ScriptMail | None:
         """Return what the owner hears of a script that failed; nothing of one of the server's."""
@@ -383,10 +368,6 @@ def _address(copy: _Copy) -> Address:
         return parse_address(copy.came_for)
     except BadAddress:
         return copy.recipient.address
-
-
-def _sha256(content: bytes) -> bytes:
-    return hashlib.sha256(content).digest()
 
 
 def _in_memory(work: _Work, about: AccountMail, outcome: SequenceOutcome) -> SequenceOutcome:

@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from mailnode.delivery.event_plan import EventPlan, event_plan
 from mailnode.delivery.script_actions import AccountMail, IScriptActions
+from mailnode.delivery.whole_message import with_changes, with_fields
 from mailnode.errors import (
     BlobDamaged,
     DomainError,
@@ -29,7 +30,7 @@ from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IDelivery
 from mailnode.interfaces.log import EventLog
 from mailnode.interfaces.mailbox_scripts import IMailboxScripts
-from mailnode.interfaces.runtime import IClock
+from mailnode.interfaces.runtime import IClock, IThreads
 from mailnode.interfaces.scripts import INamedScripts, IScripts
 from mailnode.interfaces.sending import ISending
 from mailnode.interfaces.sieve import IFiltering, ISieve
@@ -38,7 +39,7 @@ from mailnode.interfaces.turns import Places
 from mailnode.sieve.actions import FileMessage, NotifySomebody, RedirectMessage, SieveAction
 from mailnode.sieve.facts import EnvelopeFacts, SieveFacts
 from mailnode.sieve.interpreter import ScriptFailure
-from mailnode.sieve.sequence import FailedScript, SequenceOutcome, edited
+from mailnode.sieve.sequence import FailedScript, SequenceOutcome
 from mailnode.sieve.trial import in_words
 from mailnode.values.address import Address, parse_address
 from mailnode.values.envelope import Envelope, MailOptions, Origin, Recipient
@@ -118,6 +119,7 @@ class MailboxScripts:
         filtering: IFiltering,
         delivery: IDelivery,
         clock: IClock,
+        threads: IThreads,
         environment: Mapping[str, str],
         sending: ISending | None = None,
     ) -> None:
@@ -132,6 +134,7 @@ class MailboxScripts:
         self._filtering = filtering
         self._delivery = delivery
         self._clock = clock
+        self._threads = threads
         self._environment = {**environment, "location": "MS", "phase": "post"}  # RFC 6785 4.1
         self._sending = sending
         self._places = Places(AT_ONCE)
@@ -205,7 +208,7 @@ class MailboxScripts:
         flags = case.keywords.flag_names(bits)
         now = self._clock.seconds()
         facts = SieveFacts(
-            prefix + content,
+            await with_fields(self._threads, prefix, content),
             EnvelopeFacts(str(case.owner), str(case.owner)),
             now,
             datetime.fromtimestamp(now).astimezone().tzinfo or UTC,
@@ -309,7 +312,8 @@ class MailboxScripts:
                 await case.mail.open(target).store_flags(copied.target, "set", *split_flags(file.flags))
             return
         bits, keywords = split_flags(file.flags)
-        blob = await case.mail.blobs().put(edited(facts.message, file.content))
+        changed = await with_changes(self._threads, facts.message, file.content)
+        blob = await case.mail.blobs().put(changed)
         found = await self._delivery.scan(blob)
         message = NewMessage(blob, found, date, offset, flags=bits, keywords=keywords)
         await case.mail.open(target).append([message])

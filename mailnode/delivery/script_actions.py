@@ -13,7 +13,6 @@ from itertools import groupby
 from zope.interface import Interface, implementer
 
 from mailnode.delivery.judge import MAX_REDIRECTS
-from mailnode.delivery.script_runner import SMALL_MESSAGE
 from mailnode.delivery.sieve_mail import (
     FilteredMail,
     NewMail,
@@ -29,6 +28,7 @@ from mailnode.delivery.sieve_mail import (
     vacation_mail,
     was_redirected,
 )
+from mailnode.delivery.whole_message import with_changes
 from mailnode.errors import DomainError, StoreUnavailable
 from mailnode.interfaces.accounts import IDirectory
 from mailnode.interfaces.delivery import IJudge, IRouter, ISealer, ISigner
@@ -49,7 +49,7 @@ from mailnode.sieve.actions import (
     SieveAction,
     VacationReply,
 )
-from mailnode.sieve.sequence import FailedScript, SequenceOutcome, edited
+from mailnode.sieve.sequence import FailedScript, SequenceOutcome
 from mailnode.values.address import Address, parse_address
 from mailnode.values.directory import Resolved
 from mailnode.values.envelope import ALL_NOTICES, MAYBE_FORGED, Envelope, MailOptions, Origin, RcptOptions, Recipient
@@ -182,7 +182,7 @@ class ScriptActions:
             if about.over_quota:
                 route = replace(route, over_quota=(about.account_id,))
             address = about.recipient.address
-            changed = await self._edited(about.message, content)
+            changed = await with_changes(self._threads, about.message, content)
             envelope = self._of_the_same(about.envelope, about.recipient, changed)
             judgement = Judgement((address,), {address: route}, accounts={about.account_id: tuple(places)})
             done.mail.append(ScriptMail(envelope, judgement, changed))
@@ -244,7 +244,7 @@ class ScriptActions:
         options: RcptOptions,
     ) -> tuple[ScriptMail | None, bool]:
         """Return what goes to addresses, and whether all of them lead somewhere. :param envelope: of what is sent on."""
-        changed = await self._edited(about.message, content) if content is not None else None
+        changed = await with_changes(self._threads, about.message, content) if content is not None else None
         sent = changed if changed is not None else about.content
         envelope = self._of_the_same(envelope, Recipient(about.address, options), changed)
         plan = RecipientPlan(redirects=tuple(targets), discard=True, prefix=redirect_field(about.address))
@@ -399,10 +399,6 @@ class ScriptActions:
         return bool(addresses)
 
     # in common
-
-    async def _edited(self, message: bytes, content: EditedContent | None) -> bytes:
-        large = len(message) > SMALL_MESSAGE
-        return await self._threads.run("cpu", edited, message, content) if large else edited(message, content)
 
     def _new(self) -> tuple[str, NewMail]:
         """Return the id of another envelope, and what makes its message one of its own."""

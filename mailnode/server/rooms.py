@@ -197,6 +197,7 @@ class Rooms:
             self.filtering,
             self.delivery,
             runtime.clock,
+            runtime.threads,
             environment(server.hostname, VERSION),
             self._sending,
         )

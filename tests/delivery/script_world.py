@@ -19,7 +19,7 @@ from mailnode.delivery.script_answers import ScriptAnswers
 from mailnode.delivery.script_runner import ScriptRunner
 from mailnode.delivery.server_scripts import ServerScripts
 from mailnode.net.hints import LocalHints
-from mailnode.net.no_reactor import CallingThread, run_now
+from mailnode.net.no_reactor import run_now
 from mailnode.store.blobs.local import LocalBlobs
 from mailnode.store.engines.sqlite import SqliteEngine
 from mailnode.store.facades.directory import Directory
@@ -32,23 +32,12 @@ from mailnode.values.ids import new_id
 from mailnode.values.plan import AS_IT_IS
 from mailnode.values.queue import DELIVERED, LOCAL_DESTINATION, Outcome, Settlement
 from mailnode.values.scripts import ScriptQuota
+from tests.telling_thread import TellingThread
 
 NOW = 1_800_000_000.0
 HOST = "mx.here.example"
 HEADER = b"From: Bob <bob@there.example>\r\nTo: ann@here.example\r\nSubject: hello\r\nMessage-ID: <1@there.example>\r\n"
 CONTENT = HEADER + b"\r\nbody\r\n"
-
-
-class TellingThread(CallingThread):
-    """Knows what was run elsewhere than in the reactor's thread."""
-
-    def __init__(self):
-        super().__init__()
-        self.ran = []
-
-    async def run(self, pool, function, *args):
-        self.ran.append(getattr(function, "__name__", ""))
-        return await super().run(pool, function, *args)
 
 
 class ScriptWorld:

@@ -23,6 +23,7 @@ from mailnode.store.facades.queue import Queue
 from mailnode.store.facades.scripts import Scripts
 from mailnode.values.mailbox_event import SCRIPT_ENTRY
 from mailnode.values.scripts import ScriptQuota
+from tests.telling_thread import TellingThread
 
 HOST = "mail.example.org"
 REQUIRED = [
@@ -48,7 +49,8 @@ class ScriptedWorld(SharedWorld):
         self.queue = Queue(self.engine, self.store._blobs)
         answers = ScriptAnswers(self.store, self.queue, self.scripts, self.clock)
         self.sieve = ScriptRunner(CallingThread(), self.processes, answers)
-        router, threads = Router(self.directory, self.store), CallingThread()
+        router = Router(self.directory, self.store)
+        threads = self.threads = TellingThread()
         actions = ScriptActions(self.directory, router, Judge(router), self.queue, self.clock, threads, HOST)
         self.filtering = Filtering(
             self.scripts, self.sieve, actions, self.directory, self.clock, ServerScripts(), threads, HOST, "1"
@@ -72,6 +74,7 @@ class ScriptedWorld(SharedWorld):
             self.filtering,
             delivery,
             self.clock,
+            self.threads,
             environment(HOST, "1"),
             sending,
         )

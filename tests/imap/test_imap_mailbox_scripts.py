@@ -6,6 +6,7 @@ import pytest
 from scripted_world import ScriptedWorld
 from twisted.logger import globalLogPublisher
 
+from mailnode.delivery.script_runner import SMALL_MESSAGE
 from mailnode.errors import Refused, StoreUnavailable
 from mailnode.net.no_reactor import run_now
 from mailnode.store.facades.mail_account import MailAccount
@@ -400,6 +401,19 @@ def test_what_was_seen_is_remembered(world):
     append(client, text=text)
     append(client, text=text)
     assert world.holds() == [(), ("again",)]
+
+
+def test_a_large_message_is_changed_where_it_holds_nobody_up(world):
+    world.script('addheader "X-New" "1"; fileinto :copy "Archive";')
+    world.name("INBOX")
+    for text in (b"small", b"x" * SMALL_MESSAGE):
+        world.put(b"Subject: new\r\n\r\n" + text + b"\r\n", prefix=b"X-Trace: 1\r\n")
+    client = world.connect(select="INBOX")
+    for number, where in ((1, set()), (2, {"join", "edited"})):
+        world.threads.ran.clear()
+        client.ask(rf"a STORE {number} +FLAGS (\Flagged)")
+        assert {"join", "edited"} & set(world.threads.ran) == where
+    assert world.holds("Archive") == [("\\Flagged",)] * 2
 
 
 class Sending:
