@@ -92,6 +92,11 @@ class AccountMail:
         """The header block that scripts see."""
         return _header(self.message)
 
+    @property
+    def route(self) -> Resolved:
+        """That of a copy for the account."""
+        return Resolved(True, ((self.account_id, self.came_for),))
+
 
 @dataclass(slots=True)
 class CarriedOut:
@@ -178,7 +183,7 @@ class ScriptActions:
         if not (as_ever and unchanged):
             done.places = tuple(unchanged)
         for content, places in by_content.items():
-            route = Resolved(True, ((about.account_id, about.came_for),))
+            route = about.route
             if about.over_quota:
                 route = replace(route, over_quota=(about.account_id,))
             address = about.recipient.address
@@ -250,7 +255,7 @@ class ScriptActions:
         plan = RecipientPlan(redirects=tuple(targets), discard=True, prefix=redirect_field(about.address))
         if changed is None:
             plan = replace(plan, prefix=plan.prefix + about.plan.prefix)
-        routes = {about.address: Resolved(True, ((about.account_id, about.came_for),))}
+        routes = {about.address: about.route}
         judgement = await self._judge.judge(envelope, routes, AS_IT_IS, {about.address: plan}, about.header)
         judgement, all_lead = _elsewhere(judgement, about)
         if about.address in judgement.circles:
@@ -286,7 +291,7 @@ class ScriptActions:
         envelope_id, new = self._new()
         content = refusal_mail(action, mail, new, original, about.envelope.id)
         if content is not None:
-            await self._send(about, "reject", content, None, [str(mail.sender)], done, envelope_id)
+            done.mail += await self._mail(about, "reject", content, None, [str(mail.sender)], envelope_id)
 
     async def _answer(self, about: AccountMail, action: VacationReply, done: CarriedOut) -> None:
         mail = _seen(about)
@@ -303,7 +308,9 @@ class ScriptActions:
             self._not_done(about, "vacation", "the text is no entity of MIME")
             return
         to, copy = [action.to], action.copy
-        await self._send(about, "vacation", content, None, to, done, envelope_id, once=once, copy=copy, quiet=True)
+        done.mail += await self._mail(
+            about, "vacation", content, None, to, envelope_id, once=once, copy=copy, quiet=True
+        )
 
     async def _notify(self, about: AccountMail, action: NotifySomebody, done: CarriedOut) -> None:
         mail = _seen(about)
@@ -312,7 +319,8 @@ class ScriptActions:
         owner = parse_address((await self._directory.account(about.account_id)).address)
         content = notification_mail(action, mail, new, owner, may_send)
         sender = notification_sender(action, mail, may_send)
-        await self._send(about, "notify", content, sender, action.recipients, done, envelope_id, copy=action.copy)
+        to, copy = action.recipients, action.copy
+        done.mail += await self._mail(about, "notify", content, sender, to, envelope_id, copy=copy)
 
     async def failure(self, about: AccountMail, failed: FailedScript, mailbox: str = "") -> ScriptMail | None:
         """See :class:`IScriptActions`."""
@@ -323,30 +331,49 @@ class ScriptActions:
         account = parse_address((await self._directory.account(about.account_id)).address)
         envelope_id, new = self._new()
         content = failure_mail(account, failed.name, str(failed.failure), _seen(about), new, mailbox)
-        done = CarriedOut(None, [], [])
-        await self._send(about, "error", content, None, [str(account)], done, envelope_id, once=once)
-        return done.mail[0] if done.mail else None
+        sent = await self._mail(about, "error", content, None, [str(account)], envelope_id, once=once)
+        return sent[0] if sent else None
 
-    async def _send(
+    async def _mail(
         self,
         about: AccountMail,
         action: str,
         content: bytes,
         sender: Address | None,
         to: Sequence[str],
-        done: CarriedOut,
         envelope_id: str,
         *,
         once: ScriptMemory | None = None,
         copy: FiledCopy | None = None,
         quiet: bool = False,
-    ) -> None:
-        """Send a message of ours. :param copy: where the account keeps one. :param quiet: nobody hears of its failures."""
+    ) -> list[ScriptMail]:
+        """Return a message of ours as it is sent; nothing where it leads nowhere. :param copy: where the account keeps one.
+        :param quiet: nobody hears of its failures."""
+        routes = await self._routes(about, action, to, null_sender=sender is None)
+        if not routes:
+            return []
+        options = MailOptions(
+            body="7BIT" if content.isascii() else "8BITMIME",
+            smtputf8=not content.isascii() or not all(address.is_ascii for address in routes),
+        )
+        notices = RcptOptions(frozenset({"NEVER"})) if quiet else RcptOptions()
+        recipients = tuple([Recipient(address, notices) for address in routes])
+        origin = Origin(about.envelope.origin.session, "local")
+        held = about.envelope.held  # what an operator is to look at has no answers before
+        envelope = Envelope(envelope_id, sender, recipients, origin, self._clock.seconds(), options, held=held)
+        content = await self._signature(about, envelope_id, content) + content
+        mail = ScriptMail(envelope, Judgement(tuple(routes), routes), content, once)
+        return [mail] if copy is None else _with_copy(about, mail, Recipient(about.address, notices), copy)
+
+    async def _routes(
+        self, about: AccountMail, action: str, to: Sequence[str], null_sender: bool
+    ) -> dict[Address, Resolved]:
+        """Return where addresses lead, without those that lead nowhere."""
         routes: dict[Address, Resolved] = {}
         for text in to:
             try:
                 address = parse_address(text)
-                route = await self._router.resolve(address, relay=True, null_sender=sender is None)
+                route = await self._router.resolve(address, relay=True, null_sender=null_sender)
             except StoreUnavailable:
                 raise
             except DomainError as error:
@@ -354,34 +381,7 @@ class ScriptActions:
                 continue
             if route.local or route.remote:
                 routes[address] = route
-        if not routes:
-            return
-        options = MailOptions(
-            body="7BIT" if content.isascii() else "8BITMIME",
-            smtputf8=not content.isascii() or not all(address.is_ascii for address in routes),
-        )
-        notices = RcptOptions(frozenset({"NEVER"})) if quiet else RcptOptions()
-        recipients = [Recipient(address, notices) for address in routes]
-        origin = Origin(about.envelope.origin.session, "local")
-        held = about.envelope.held  # what an operator is to look at has no answers before
-        envelope = Envelope(envelope_id, sender, tuple(recipients), origin, self._clock.seconds(), options, held=held)
-        content = await self._signature(about, envelope_id, content) + content
-        accounts = {}
-        if copy is not None:
-            own = Resolved(True, ((about.account_id, about.came_for),))
-            accounts[about.account_id] = (_filed_copy(about, copy),)
-            if any(account == about.account_id for route in routes.values() for account, _ in route.local):
-                # What goes to the account itself is in its inbox as well: the copy is a message of its own.
-                apart = replace(
-                    envelope, id=new_id(envelope.received_at), recipients=(Recipient(about.address, notices),)
-                )
-                mine = Judgement((about.address,), {about.address: own}, accounts=accounts)
-                done.mail.append(ScriptMail(apart, mine, content))
-                accounts = {}
-            else:
-                envelope = replace(envelope, recipients=(*recipients, Recipient(about.address, notices)))
-                routes[about.address] = own
-        done.mail.append(ScriptMail(envelope, Judgement(tuple(routes), routes, accounts=accounts), content, once))
+        return routes
 
     async def _signature(self, about: AccountMail, envelope_id: str, content: bytes) -> bytes:
         if self._signer is None:
@@ -455,16 +455,29 @@ def _elsewhere(judgement: Judgement, about: AccountMail) -> tuple[Judgement, boo
     return judgement._replace(plans=plans), False
 
 
+def _with_copy(about: AccountMail, mail: ScriptMail, owner: Recipient, copy: FiledCopy) -> list[ScriptMail]:
+    """Return what is sent together with the copy of it that its owner keeps."""
+    envelope, routes, own = mail.envelope, mail.judgement.routes, {about.address: about.route}
+    accounts = {about.account_id: (_filed(about, copy),)}
+    if any(account == about.account_id for route in routes.values() for account, _ in route.local):
+        # What goes to the account itself is in its inbox as well: the copy is a message of its own.
+        apart = replace(envelope, id=new_id(envelope.received_at), recipients=(owner,))
+        return [ScriptMail(apart, Judgement((about.address,), own, accounts=accounts), mail.content), mail]
+    routes = {**routes, **own}
+    envelope = replace(envelope, recipients=(*envelope.recipients, owner))
+    return [replace(mail, envelope=envelope, judgement=Judgement(tuple(routes), routes, accounts=accounts))]
+
+
 def _place(about: AccountMail, action: KeepMessage | FileMessage) -> CopyPlace:
-    flags, keywords = split_flags(action.flags)
-    flags, keywords = flags | about.plan.flags, tuple(dict.fromkeys(about.plan.keywords + keywords))
+    plan = about.plan
     if isinstance(action, KeepMessage):
-        return CopyPlace(about.plan.mailbox or "INBOX", flags, keywords, about.plan.special_use)
-    mailbox_id = number_of(MAILBOX, about.account_id, action.mailbox_id) if action.mailbox_id else 0
-    return CopyPlace(action.mailbox, flags, keywords, "", action.create, action.use, mailbox_id)
+        place = CopyPlace(plan.mailbox or "INBOX", *split_flags(action.flags), plan.special_use)
+    else:
+        place = _filed(about, action)
+    return place._replace(flags=place.flags | plan.flags, keywords=tuple(dict.fromkeys(plan.keywords + place.keywords)))
 
 
-def _filed_copy(about: AccountMail, copy: FiledCopy) -> CopyPlace:
-    flags, keywords = split_flags(copy.flags)
-    mailbox_id = number_of(MAILBOX, about.account_id, copy.mailbox_id) if copy.mailbox_id else 0
-    return CopyPlace(copy.mailbox, flags, keywords, "", copy.create, copy.use, mailbox_id)
+def _filed(about: AccountMail, into: FileMessage | FiledCopy) -> CopyPlace:
+    """Return the place that a script names; words that are no flags are passed over (RFC 5232 2)."""
+    mailbox_id = number_of(MAILBOX, about.account_id, into.mailbox_id) if into.mailbox_id else 0
+    return CopyPlace(into.mailbox, *split_flags(into.flags), "", into.create, into.use, mailbox_id)
