@@ -35,6 +35,7 @@ from mailnode.values.reading import ReadMessage
 _log = Logger()
 
 _Scanned = tuple[EncodedFacts, EncodedContent]  # what the functions of the batches return
+_Staged = dict[int, tuple[StagedBlob, EncodedFacts | None]]  # by the identity of contents, which many mails share
 
 MANY_COPIES = 1000  # copies from which on they are worked out in a thread: a list of 100,000 takes half a second
 MAX_DIRECT = 50  # copies placed by one unit
@@ -169,31 +170,22 @@ class Acceptance:
         made = await self._copies(envelope, filtered.judgement)
         if blob is not None and (made.local or made.remote):
             envelopes.append(GuardedEnvelope(await self._submission(envelope, made, blob, facts)))
-        staged: dict[
-            int, tuple[StagedBlob, EncodedFacts | None]
-        ] = {}  # by the identity of contents, which many mails share
+        staged: _Staged = {}
         for mail in filtered.mail:
             submission = await self._script_mail(mail, blob, facts, staged)
             if submission is not None:
                 envelopes.append(GuardedEnvelope(submission, mail.once))
         now = envelope.received_at
         left = await self._queue.enqueue_together(EnqueuedTogether(tuple(envelopes), filtered.remembered, now))
-        added = [one.submission for one in envelopes if one.submission.envelope.id not in left]
-        for submission in added:
-            self._tell_added(submission)
-        self._hints.wake_queue(list(dict.fromkeys(row.destination for one in added for row in one.envelope.recipients)))
+        self._tell_added([one.submission for one in envelopes if one.submission.envelope.id not in left])
         if blob is not None:
             self._tell_taken(envelope, made, blob, facts)
 
     async def _script_mail(
-        self,
-        mail: ScriptMail,
-        blob: StagedBlob | None,
-        facts: EncodedFacts | None,
-        staged: dict[int, tuple[StagedBlob, EncodedFacts | None]],
+        self, mail: ScriptMail, blob: StagedBlob | None, facts: EncodedFacts | None, staged: _Staged
     ) -> NewEnvelope | None:
         """Return what a script sends, as the queue keeps it; None: it leads nowhere. :param blob: the message that came."""
-        made = copies(mail.envelope, mail.judgement)
+        made = await self._copies(mail.envelope, mail.judgement)
         if not made.local and not made.remote:
             return None
         if mail.content is not None:
@@ -228,19 +220,23 @@ class Acceptance:
     async def _enqueue(self, envelope: Envelope, made: Copies, blob: StagedBlob, facts: EncodedFacts | None) -> None:
         submission = await self._submission(envelope, made, blob, facts)
         await self._queue.enqueue(submission)
-        self._tell_added(submission)
-        self._hints.wake_queue(list(dict.fromkeys(one.destination for one in submission.envelope.recipients)))
+        self._tell_added([submission])
 
-    def _tell_added(self, submission: NewEnvelope) -> None:
-        queued = submission.envelope
-        emit(
-            _log,
-            "queue.added",
-            envelope=queued.id,
-            sender=queued.reverse_path,
-            recipients=len(queued.recipients),
-            size=submission.blob.ref.size,
-            session=queued.session,
+    def _tell_added(self, submissions: Sequence[NewEnvelope]) -> None:
+        """Log what the queue has taken, and have it looked at."""
+        for submission in submissions:
+            queued = submission.envelope
+            emit(
+                _log,
+                "queue.added",
+                envelope=queued.id,
+                sender=queued.reverse_path,
+                recipients=len(queued.recipients),
+                size=submission.blob.ref.size,
+                session=queued.session,
+            )
+        self._hints.wake_queue(
+            list(dict.fromkeys(row.destination for one in submissions for row in one.envelope.recipients))
         )
 
     def _is_direct(self, made: Copies) -> bool:
