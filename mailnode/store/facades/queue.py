@@ -115,9 +115,13 @@ class Queue:
         try:
             for one in together.envelopes:
                 await self._stage(one.submission)
-            bare = [replace(one, submission=_bare(one.submission)) for one in together.envelopes]
             left = await self._engine.write(
-                QUEUE, queue_together.publish_together, self._shard, replace(together, envelopes=tuple(bare))
+                QUEUE,
+                queue_together.publish_together,
+                self._shard,
+                [(one.submission.envelope.id, one.once) for one in together.envelopes],
+                together.remembered,
+                together.now,
             )
         except StoreUnavailable:
             self._unfinished = True
@@ -528,12 +532,6 @@ async def _side_by_side(coroutines: Sequence[Coroutine[Deferred[object], object,
         if isinstance(result, Failure):
             result.raiseException()
     return found
-
-
-def _bare(submission: NewEnvelope) -> NewEnvelope:
-    """Return an envelope without what has been staged of it."""
-    bare = replace(submission.envelope, recipients=())
-    return replace(submission, envelope=bare, blob=replace(submission.blob, data=b"", content=b""), facts=None)
 
 
 def _clean(outcome: Outcome, is_kept: bool) -> Outcome:

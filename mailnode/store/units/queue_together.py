@@ -14,22 +14,27 @@ _INTO = "remembered (shard, account_id, kind, key, until)"
 _ON_CONFLICT = " ON CONFLICT (shard, account_id, kind, key) DO UPDATE SET until = excluded.until"
 
 
+_Guarded = tuple[str, ScriptMemory | None]  # the id of an envelope, and what it is sent for at most once
+
+
 @growing
 def add(tx: Transaction, shard: int, together: EnqueuedTogether) -> frozenset[str]:
     """Add envelopes, open at once; of at most ``UNIT_ROWS`` rows together. Return the ids of those left out: what they are sent
     for at most once is remembered."""
-    left = _left_out(tx, shard, together)
+    guarded = [(one.submission.envelope.id, one.once) for one in together.envelopes]
+    left = _left_out(tx, shard, guarded, together.now)
     add_together(tx, [(shard, one.submission) for one in together.envelopes if one.submission.envelope.id not in left])
     _remember(tx, shard, together.remembered)
     return left
 
 
 @growing
-def publish_together(tx: Transaction, shard: int, together: EnqueuedTogether) -> frozenset[str]:
-    """Make staged envelopes exist, all at once, but for those left out, which are gone. Their recipients are not looked at."""
-    left = _left_out(tx, shard, together)
-    for one in together.envelopes:
-        envelope_id = one.submission.envelope.id
+def publish_together(
+    tx: Transaction, shard: int, staged: Sequence[_Guarded], remembered: Sequence[ScriptMemory], now: float
+) -> frozenset[str]:
+    """Make staged envelopes exist, all at once, but for those left out, which are gone. :param now: UTC seconds."""
+    left = _left_out(tx, shard, staged, now)
+    for envelope_id, _ in staged:
         if envelope_id not in left:
             publish(tx, shard, envelope_id)
             continue
@@ -37,21 +42,19 @@ def publish_together(tx: Transaction, shard: int, together: EnqueuedTogether) ->
             f"UPDATE envelope SET phase = '{GONE}' WHERE shard = ? AND id = ? AND phase = '{STAGED}'",
             (shard, envelope_id),
         )
-    _remember(tx, shard, together.remembered)
+    _remember(tx, shard, remembered)
     return left
 
 
-def _left_out(tx: Transaction, shard: int, together: EnqueuedTogether) -> frozenset[str]:
+def _left_out(tx: Transaction, shard: int, guarded: Sequence[_Guarded], now: float) -> frozenset[str]:
     """Remember what envelopes are sent for at most once; return the ids of those for which it is remembered already."""
     are_known: dict[ScriptMemory, bool] = {}
-    for once in dict.fromkeys([one.once for one in together.envelopes if one.once is not None]):
+    for once in dict.fromkeys([once for _, once in guarded if once is not None]):
         are_known[once] = not tx.execute(
             f"INSERT INTO {_INTO} VALUES (?, ?, ?, ?, ?){_ON_CONFLICT} WHERE remembered.until <= ? RETURNING until",
-            (shard, *once, together.now),
+            (shard, *once, now),
         )
-    return frozenset(
-        [one.submission.envelope.id for one in together.envelopes if one.once is not None and are_known[one.once]]
-    )
+    return frozenset([envelope_id for envelope_id, once in guarded if once is not None and are_known[once]])
 
 
 def _remember(tx: Transaction, shard: int, remembered: Sequence[ScriptMemory]) -> None:
