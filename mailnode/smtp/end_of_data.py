@@ -50,31 +50,42 @@ class EndOfData:
 
     async def take(self, transaction: MailTransaction) -> Reply:
         """Judge, then make durable. :raises Exception: whatever it is, nothing was kept."""
-        intake, delivery = transaction.intake, self._service.delivery
+        intake = transaction.intake
         assert intake is not None
         await intake.end_header()
         digests = intake.body_digests()
         ahead = await self._begin_reading(transaction, intake)
         envelope, judgement = await self._judge(transaction, intake, digests, ahead)
-        kept = judgement.is_kept
-        if kept and transaction.is_binary:
+        if judgement.is_kept and transaction.is_binary:
             await intake.in_lines(self._service.binary)
             body = "7BIT" if intake.is_ascii else "8BITMIME"
             envelope, digests = replace(envelope, options=replace(envelope.options, body=body)), {}
         size = intake.size
         filtered = Filtered(judgement)
-        if kept:
+        if judgement.is_kept:
             envelope = await self._signed(envelope, intake)
             envelope, filtered = await self._filter(transaction, intake, envelope, judgement)
-            judgement, kept = filtered.judgement, filtered.needs_message
+            judgement = filtered.judgement
             if judgement.forwarded and self._service.sealer is not None:
                 judgement = await self._service.sealer.sealed(
                     envelope, judgement, intake.header, size, intake.writer.read, digests
                 )
                 filtered = replace(filtered, judgement=judgement)
+        facts = await self._make_durable(intake, envelope, filtered, ahead)
+        message_id = own_message_id(intake.header) if facts is None else facts.message_id
+        _log_accepted(transaction, envelope, size, message_id)
+        return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
+
+    async def _make_durable(
+        self, intake: Intake, envelope: Envelope, filtered: Filtered, ahead: IReadAhead | None
+    ) -> EncodedFacts | None:
+        """Hand over a message with all that is to be done; return its facts, None where nobody has asked for them.
+
+        :raises ConnectionError: nobody would hear of it."""
+        delivery = self._service.delivery
         facts: EncodedFacts | None = None
         blob: StagedBlob | None = None
-        if not kept:
+        if not filtered.needs_message:
             intake.abort()
         elif filtered.files_message:
             blob, facts = await delivery.stage(intake.writer, ahead.reading if ahead is not None else None)
@@ -82,13 +93,11 @@ class EndOfData:
             blob = await intake.writer.finish()
         if self._channel.closed:
             raise ConnectionError("the client is gone: nobody would hear that the message was taken")
-        if blob is not None and filtered.is_plain:
-            await delivery.accept(envelope, judgement, blob, facts)
-        elif not filtered.is_plain:
+        if not filtered.is_plain:
             await delivery.accept_filtered(envelope, filtered, blob, facts)
-        message_id = own_message_id(intake.header) if facts is None else facts.message_id
-        _log_accepted(transaction, envelope, size, message_id)
-        return Reply(250, "2.0.0", (f"queued as {transaction.id}",))
+        elif blob is not None:
+            await delivery.accept(envelope, filtered.judgement, blob, facts)
+        return facts
 
     async def _filter(
         self, transaction: MailTransaction, intake: Intake, envelope: Envelope, judgement: Judgement
