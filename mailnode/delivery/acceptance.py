@@ -14,7 +14,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from mailnode.delivery.local import log_delivered
-from mailnode.delivery.plans import Copies, copies, queued_recipients
+from mailnode.delivery.plans import MANY_COPIES, Copies, copies, leads_to_many, queued_recipients
 from mailnode.delivery.routing import RoutingTable
 from mailnode.delivery.scratch import remove, scratch_file
 from mailnode.errors import Busy, NoSuchAccount, OverQuota
@@ -37,7 +37,6 @@ _log = Logger()
 _Scanned = tuple[EncodedFacts, EncodedContent]  # what the functions of the batches return
 _Staged = dict[int, tuple[StagedBlob, EncodedFacts | None]]  # by the identity of contents, which many mails share
 
-MANY_COPIES = 1000  # copies from which on they are worked out in a thread: a list of 100,000 takes half a second
 MAX_DIRECT = 50  # copies placed by one unit
 MANY = 2  # other messages on their way to disk, from which on another process scans the tiny ones
 TINY = 8 * 1024  # octets up to which a plain message is scanned at once: a way to a thread and back costs more
@@ -206,7 +205,7 @@ class Acceptance:
             self._taken(envelope, blob, facts)
 
     async def _copies(self, envelope: Envelope, judgement: Judgement) -> Copies:
-        many = _leads_to_many(judgement)
+        many = leads_to_many(judgement)
         return await self._threads.run("cpu", copies, envelope, judgement) if many else copies(envelope, judgement)
 
     async def _submission(
@@ -263,13 +262,6 @@ class Acceptance:
             return False
         log_delivered(envelope.id, plans, delivered)
         return True
-
-
-def _leads_to_many(judgement: Judgement) -> bool:
-    count = 0
-    for route in judgement.routes.values():
-        count += len(route.remote) + len(route.local)
-    return count > MANY_COPIES
 
 
 def queued_envelope(

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from zope.interface import implementer
 
+from mailnode.delivery.plans import leads_to_many
 from mailnode.delivery.script_actions import AccountMail, IScriptActions
 from mailnode.delivery.whole_message import digest_of, with_fields
 from mailnode.errors import BadAddress, Busy, NoSuchAccount, StoreUnavailable
@@ -77,8 +78,8 @@ class _Copy(NamedTuple):
 
 @dataclass(slots=True)
 class _Work:
-    """What came of the message so far. ``seen``: accounts, each with the digest of what came to it. ``contents``: of the mail,
-    by their digests."""
+    """What came of the message so far. ``seen``: the accounts that something came to, by its digest. ``contents``: of the mail, by
+    their digests."""
 
     answers_each: bool
     score: float | None
@@ -86,7 +87,7 @@ class _Work:
     mail: list[ScriptMail] = field(default_factory=list)
     remembered: list[ScriptMemory] = field(default_factory=list)
     refused: dict[Address, Reply] = field(default_factory=dict)
-    seen: set[tuple[str, bytes]] = field(default_factory=set)
+    seen: dict[bytes, set[str]] = field(default_factory=dict)
     contents: dict[bytes, bytes] = field(default_factory=dict)
 
     def same(self, digest: bytes, content: bytes) -> bytes:
@@ -195,21 +196,21 @@ class Filtering:
 
     async def _came(self, work: _Work, message: _OnItsWay, judgement: Judgement) -> Judgement:
         """A message comes to accounts: return the judgement with what their scripts make of the copies."""
-        key, first = message.digest, not message.through
-        copies: dict[str, _Copy] = {}
-        for copy in _copies(message.envelope.recipients, judgement):
-            copies.setdefault(copy.account_id, copy)
+        first, of = not message.through, (message.envelope.recipients, judgement)
+        many = leads_to_many(judgement)
+        copies = await self._threads.run("cpu", _by_account, *of) if many else _by_account(*of)
         found: dict[str, tuple[CopyPlace, ...]] = dict(judgement.accounts)
+        seen = work.seen.setdefault(message.digest, set())
         if first:
-            work.seen.update((account_id, key) for account_id in copies)
+            seen.update(copies)
         for account_id, copy in copies.items():
             if account_id in judgement.accounts:
                 continue
             if not first:
-                if (account_id, key) in work.seen:
+                if account_id in seen:
                     found[account_id] = ()  # it has one
                     continue
-                work.seen.add((account_id, key))
+                seen.add(account_id)
             if work.left <= 0 or account_id in message.through or len(message.through) >= MAX_THROUGH:
                 continue
             work.left -= 1
@@ -346,6 +347,14 @@ class Filtering:
 def environment(hostname: str, version: str) -> dict[str, str]:
     """Return the items of RFC 5183 4.1 that are the server's."""
     return {"domain": hostname.partition(".")[2], "host": hostname, "name": "mailnode", "version": version}
+
+
+def _by_account(recipients: Sequence[Recipient], judgement: Judgement) -> dict[str, _Copy]:
+    """Return the first copy for each account."""
+    found: dict[str, _Copy] = {}
+    for copy in _copies(recipients, judgement):
+        found.setdefault(copy.account_id, copy)
+    return found
 
 
 def _copies(recipients: Sequence[Recipient], judgement: Judgement) -> Iterator[_Copy]:

@@ -21,6 +21,8 @@ from mailnode.values.plan import Judgement
 from mailnode.values.queue import GIVEN_UP_DESTINATION, LOCAL_DESTINATION, QueuedRecipient
 from mailnode.values.reason import WaitReason
 
+MANY_COPIES = 1000  # copies from which on they are worked out in a thread: a list of 100,000 takes half a second
+
 
 class LocalCopy(NamedTuple):
     """A copy for a mailbox here. ``wait_for_room``: the account is full, the copy waits in the queue."""
@@ -50,6 +52,14 @@ class Copies(NamedTuple):
 
     local: tuple[LocalCopy, ...]
     remote: tuple[RemoteCopy, ...]
+
+
+def leads_to_many(judgement: Judgement) -> bool:
+    """Whether there may be more copies than are worked out at once."""
+    count = 0
+    for route in judgement.routes.values():
+        count += len(route.remote) + len(route.local)
+    return count > MANY_COPIES
 
 
 def copies(envelope: Envelope, judgement: Judgement) -> Copies:

@@ -5,17 +5,17 @@ from script_world import CONTENT, NOW, ScriptWorld
 from zope.interface.verify import verifyObject
 
 from mailnode.delivery.bounce import Bouncer
-from mailnode.delivery.plans import copies
+from mailnode.delivery.plans import MANY_COPIES, copies
 from mailnode.delivery.script_runner import SMALL_MESSAGE
 from mailnode.errors import Busy, StoreUnavailable
 from mailnode.interfaces.sieve import IFiltering, IServerScripts
 from mailnode.net.no_reactor import run_now
 from mailnode.values.address import parse_address
 from mailnode.values.attempt import Fate
-from mailnode.values.directory import Alias
+from mailnode.values.directory import Alias, Resolved
 from mailnode.values.envelope import ALL_NOTICES, MAYBE_FORGED, MailOptions, Origin, RcptOptions, Recipient
 from mailnode.values.flags import FLAGGED
-from mailnode.values.plan import JUNK, RecipientPlan
+from mailnode.values.plan import JUNK, Judgement, RecipientPlan
 from mailnode.values.queue import NewEnvelope, QueuedEnvelope, QueuedRecipient
 from mailnode.values.scripts import ScriptQuota, ServerScriptSet, StoredScript
 
@@ -467,6 +467,21 @@ def test_no_more_than_so_many_accounts_have_their_scripts_run(world, monkeypatch
     world.script("bea", "discard;")
     world.send(ANN, BEA)
     assert (world.counts("ann"), world.counts("bea")) == ({}, {"INBOX": 1})
+
+
+def test_the_accounts_that_a_long_list_leads_to_are_found_in_a_thread(world):
+    world.script("ann", "discard;")
+    envelope, address = world.envelope("all@here.example"), parse_address("all@here.example")
+
+    async def read(offset, length):
+        return CONTENT
+
+    for others, where in ((MANY_COPIES - 1, 0), (MANY_COPIES, 1)):
+        world.threads.ran.clear()
+        listed = Resolved(True, (("ann", ANN),), tuple(f"u{number}@far.example" for number in range(others)))
+        filtered = run_now(world.filtering.filtered(envelope, Judgement((address,), {address: listed}), 10, read))
+        assert filtered.judgement.accounts == {"ann": ()}
+        assert world.threads.ran.count("_by_account") == where
 
 
 # refusing
